@@ -1,8 +1,9 @@
 """What every route and every timer works with: the state, the clocks, timers and events.
 
-Clocks: the account has a main clock (Unix seconds in `state.meta["now"]`), and each test clock one of its own, as in Stripe. Time moves only in
-`advance`, which runs the timers that fall due in order of time, each seeing its own moment as now. A timer names an action and an object;
-its handler must look at the object as it is then, because much may have happened since the timer was set.
+Clocks: the account has a main clock (Unix seconds in `state.meta["now"]`), and each test clock one of its own, as in
+Stripe. Time moves only in `advance`, which runs the timers that fall due in order of time, each seeing its own moment
+as now. A timer names an action and an object; its handler must look at the object as it is then, because much may have
+happened since the timer was set.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import heapq
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from billing_core.sandbox.errors import missing
 from billing_core.sandbox.state import Obj, State
@@ -35,11 +35,12 @@ def timer(action: str) -> Callable[[TimerHandler], TimerHandler]:
 
 @dataclass(frozen=True)
 class Request:
-    """The request that is being answered; events carry its id and key."""
+    """The request that is being answered; events carry its id and key. `credential` is the bearer token as sent."""
 
     id: str | None = None
     idempotency_key: str | None = None
     api_version: str = API_VERSION
+    credential: str | None = None
 
 
 @dataclass
@@ -48,6 +49,9 @@ class Context:
 
     state: State
     request: Request = field(default_factory=Request)
+    # Where this server is reached; links (`hosted_invoice_url`, …) are made from it when an object is rendered, never
+    # stored.
+    base_url: str = "http://127.0.0.1"
     # Rendering lives above this module; the server sets it so that events can hold objects as the API shows them.
     render: Callable[[Context, Obj], Obj] = field(
         default=lambda ctx, obj: {k: v for k, v in obj.items() if k[0] != "_"}
@@ -65,7 +69,7 @@ class Context:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def clock_of(self, obj: Obj | None) -> str | None:
-        """Return the id of the test clock an object lives on (its own, or its customer's), or None for the main clock."""
+        """Return the id of the test clock an object lives on (its own, or its customer's), None for the main clock."""
         if not obj:
             return None
         if obj.get("object") == TEST_CLOCK:
@@ -114,7 +118,8 @@ class Context:
     def advance(self, to: int, *, clock: str | None = None, max_timers: int | None = None) -> int:
         """Move a clock forward, running what falls due on the way in order of time.
 
-        Each timer runs in a transaction of its own when the caller has none open, so that a long catch-up survives being cut.
+        Each timer runs in a transaction of its own when the caller has none open, so that a long catch-up survives
+        being cut.
 
         Args:
             to: Unix seconds; a time in the past moves nothing.
@@ -151,7 +156,7 @@ class Context:
 
     def _timers_since(self, sequence: int, clock: str | None) -> Iterator[Obj]:
         # New timers are at the end of the insertion order, so looking backwards stops early.
-        for timer_id in reversed(self.state.ids("_timer")):
+        for timer_id in self.state.newest("_timer"):
             entry = self.state.get("_timer", timer_id)
             if entry is None or entry["_seq"] <= sequence:
                 return

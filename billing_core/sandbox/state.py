@@ -1,9 +1,11 @@
-"""All objects of one Stripe account: in memory, written through to one SQLite file, undone as a whole when anything fails.
+"""All objects of one Stripe account: in memory, written through to one SQLite file, undone as a whole when anything
+fails.
 
-Conventions: an object is a plain JSON dict in Stripe's wire form with ids in place of expandable fields; its kind is its `object` value
-(`customer`, `invoice`, `line_item`, …). Keys that begin with `_` are ours and never leave the server. Sub-lists (an invoice's lines, a
-subscription's items) are objects of their own kind and are put together when rendered. An object is changed only through `edit`, which
-remembers how it was; an index covers only a field that never changes after insertion.
+Conventions: an object is a plain JSON dict in Stripe's wire form with ids in place of expandable fields; its kind is
+its `object` value (`customer`, `invoice`, `line_item`, …). Keys that begin with `_` are ours and never leave the
+server. Sub-lists (an invoice's lines, a subscription's items) are objects of their own kind and are put together when
+rendered. An object is changed only through `edit`, which remembers how it was; an index covers only a field that never
+changes after insertion.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ INDEXES: dict[str, tuple[str, ...]] = {
     "billing.meter_event": ("_series",),
     "balance_transaction": ("source", "type"),
     "dispute": ("charge",),
-    "price": ("product", "lookup_key"),
+    "price": ("product",),
     "_timer": ("ref",),
-    "_delivery": ("endpoint",),
+    "_delivery": ("endpoint", "event"),
 }
 
 # Never changed once written and by far the most: kept as text, parsed when read.
@@ -81,6 +83,19 @@ class State:
     def ids(self, kind: str) -> list[str]:
         """Return all ids of a kind in order of insertion."""
         return list(self._kinds.get(kind, {}))
+
+    def newest(self, kind: str) -> Iterator[str]:
+        """Yield the ids of a kind, the last inserted first; nothing may be inserted meanwhile."""
+        yield from reversed(self._kinds.get(kind, {}))
+
+    def text(self, kind: str, object_id: str) -> str:
+        """Return a frozen object as the JSON text it is kept as, to look for something without parsing it.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        found = self._kinds[kind][object_id]
+        return found if isinstance(found, str) else json.dumps(found)
 
     def where(self, kind: str, field: str, value: Any) -> list[Obj]:
         """Return the objects whose indexed field has a value, in order of insertion, to read.
