@@ -63,9 +63,13 @@ class GatewayError(BillingError):
 
 
 class StoreError(BillingError):
-    """Postgres could not be reached, started or migrated."""
+    """Postgres could not be reached, started or migrated; `is_outcome_unknown` when it was lost during COMMIT."""
 
     exit_code = 8
+
+    def __init__(self, message: str, *, is_outcome_unknown: bool = False, **ids: object) -> None:
+        super().__init__(message, **ids)
+        self.is_outcome_unknown = is_outcome_unknown
 
 
 class QueryError(BillingError):

@@ -30,19 +30,41 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BILLING_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(default=Path(".billing"), description="Where the embedded Postgres, the sandbox and the warehouse live.")
-    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", description="Postgres to use; unset: the embedded one.")
-    stripe_api_key: str | None = Field(default=None, validation_alias="STRIPE_API_KEY", description="Secret or restricted key; unset: the sandbox.")
-    stripe_api_base: str | None = Field(default=None, validation_alias="STRIPE_API_BASE", description="Another server that speaks Stripe's API.")
-    stripe_webhook_secrets: str = Field(default="", validation_alias="STRIPE_WEBHOOK_SECRETS", description="Comma-separated signing secrets, all active.")
+    home: Path = Field(
+        default=Path(".billing"), description="Where the embedded Postgres, the sandbox and the warehouse live."
+    )
+    database_url: str | None = Field(
+        default=None, validation_alias="DATABASE_URL", description="Postgres to use; unset: the embedded one."
+    )
+    source_sql: Path | None = Field(
+        default=None,
+        description="SQL file with the views source_tenants and source_occupancies over your own tables; unset: ours.",
+    )
+    stripe_api_key: str | None = Field(
+        default=None, validation_alias="STRIPE_API_KEY", description="Secret or restricted key; unset: the sandbox."
+    )
+    stripe_api_base: str | None = Field(
+        default=None, validation_alias="STRIPE_API_BASE", description="Another server that speaks Stripe's API."
+    )
+    stripe_webhook_secrets: str = Field(
+        default="",
+        validation_alias="STRIPE_WEBHOOK_SECRETS",
+        description="Comma-separated signing secrets, all active.",
+    )
     stripe_timeout_seconds: float = Field(default=15.0, gt=0, description="How long one call to Stripe may take.")
-    reporting_timezone: str = Field(default="Europe/Copenhagen", description="The zone that decides which day and month an instant belongs to.")
+    reporting_timezone: str = Field(
+        default="Europe/Copenhagen", description="The zone that decides which day and month an instant belongs to."
+    )
     host: str = Field(default="127.0.0.1", description="Address the web app listens on.")
     port: int = Field(default=8501, ge=0, le=65535, description="Port of the web app.")
     sandbox_port: int = Field(default=0, ge=0, le=65535, description="Port of the Stripe sandbox; 0 picks a free one.")
-    api_port: int = Field(default=0, ge=0, le=65535, description="Port of the HTTP API's own process; 0 picks a free one.")
+    api_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the HTTP API's own process; 0 picks a free one."
+    )
     mirror_seconds: float = Field(default=5.0, gt=0, description="How often the worker asks Stripe for new events.")
-    refresh_seconds: float = Field(default=5.0, gt=0, description="Shortest time between two refreshes of the warehouse.")
+    refresh_seconds: float = Field(
+        default=5.0, gt=0, description="Shortest time between two refreshes of the warehouse."
+    )
     demo_seed: int = Field(default=1, description="Seed of the demo company.")
     demo_months: int = Field(default=24, ge=1, le=60, description="Months of history of the demo company.")
     demo_tenants: int = Field(default=60, ge=12, le=5000, description="Tenants of the demo company.")
@@ -84,4 +106,6 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0])
         name = field if field.isupper() else f"BILLING_{field.upper()}"
-        raise SettingError(f"{name} is {first['input']!r}: {first['msg']}. Correct it in the environment or in .env.") from error
+        raise SettingError(
+            f"{name} is {first['input']!r}: {first['msg']}. Correct it in the environment or in .env."
+        ) from error

@@ -69,14 +69,20 @@ def whole(name: str, *, null: bool = True) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=null)
 
 
+def number(name: str, precision: int, scale: int, *, null: bool = True) -> sa.Column[Any]:
+    """An exact number, never NaN: named in a CHECK, since `'NaN' > 5` is true in Postgres and passes every range."""
+    is_a_number = sa.CheckConstraint(f"{name} <> 'NaN'", name=f"{name}_is_a_number")
+    return sa.Column(name, sa.Numeric(precision, scale), is_a_number, nullable=null)
+
+
 def quantity(name: str, *, null: bool = True) -> sa.Column[Any]:
-    """A quantity: numeric(20,6), never NaN (the migration names NaN in a CHECK, since `'NaN' > 5` is true in Postgres)."""
-    return sa.Column(name, sa.Numeric(20, 6), nullable=null)
+    """A quantity: numeric(20,6)."""
+    return number(name, 20, 6, null=null)
 
 
 def unit_amount(name: str) -> sa.Column[Any]:
     """A price per unit in minor units, with Stripe's twelve decimals."""
-    return sa.Column(name, sa.Numeric(24, 12), nullable=True)
+    return number(name, 24, 12)
 
 
 def raw() -> sa.Column[Any]:
@@ -140,7 +146,7 @@ meters = tracked(
 )
 tax_rates = tracked(
     "tax_rates", pk("tax_rate_id"), text("display_name"), text("country"), text("jurisdiction"),
-    sa.Column("percentage", sa.Numeric(9, 4)), flag("is_inclusive"), flag("is_active"), at("created_at"), raw(),
+    number("percentage", 9, 4), flag("is_inclusive"), flag("is_active"), at("created_at"), raw(),
 )
 
 # --- customers and subscriptions -------------------------------------------------------------------------------------------
