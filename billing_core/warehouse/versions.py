@@ -1,0 +1,177 @@
+"""The directory of published files: numbering, the `CURRENT` pointer, the lock, and what is thrown away.
+
+A version is in force from the moment `CURRENT` is renamed into place; whatever a crash leaves before that (a temporary file, a version that
+`CURRENT` never named) is ignored by readers and swept by the next refresh. A path is never written twice, because an open reader keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from billing_core.errors import ConflictError
+
+KEPT_VERSIONS = 3
+_CURRENT = "CURRENT"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What `CURRENT` says.
+
+    Attributes:
+        version: number of the file in force, from 1.
+        refreshed_at: the rows are as Postgres had them at this instant (UTC).
+        published_at: when the file itself was written; earlier than `refreshed_at` when nothing has changed since.
+        horizon: transaction id; every transaction below it is in the file.
+        identity: which Postgres the horizon belongs to (system identifier, timeline, database).
+        shape: digest of tables, columns, time zone and shared SQL; another one means a full refresh.
+        zone: the reporting time zone.
+        sources: for each source view a digest of what was read from it.
+        pending: digest of rows at or past the horizon, read again each time while an old transaction is open; empty without such.
+        full_bytes: size of the file when it was last written in full.
+    """
+
+    version: int
+    refreshed_at: datetime
+    published_at: datetime
+    horizon: int
+    identity: str
+    shape: str
+    zone: str
+    sources: dict[str, str] = field(default_factory=dict)
+    pending: str = ""
+    full_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A published state of the warehouse, as a refresh returns it and readers show it.
+
+    Attributes:
+        version: number of the file in force.
+        path: that file.
+        refreshed_at: as-of instant, UTC.
+        horizon: transaction id up to which everything is included.
+        rows_read: rows that this refresh took from Postgres (0 for a reader's view).
+        is_full: whether the file was written from nothing.
+        is_new: whether this refresh published a file; false when nothing had changed.
+        zone: reporting time zone of the dates inside.
+    """
+
+    version: int
+    path: Path
+    refreshed_at: datetime
+    horizon: int
+    rows_read: int
+    is_full: bool
+    is_new: bool
+    zone: str
+
+
+def file_of(directory: Path, version: int) -> Path:
+    """Return the path of a version's file."""
+    return directory / f"v{version}.duckdb"
+
+
+def read_state(directory: Path) -> State | None:
+    """Return what `CURRENT` says, or None when nothing usable is published (no pointer, a torn one, or its file is gone)."""
+    try:
+        content: dict[str, Any] = json.loads((directory / _CURRENT).read_text(encoding="utf-8"))
+        for name in ("refreshed_at", "published_at"):
+            content[name] = datetime.fromisoformat(content[name])
+        state = State(**content)
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+    return state if file_of(directory, state.version).exists() else None
+
+
+def write_state(directory: Path, state: State) -> None:
+    """Move `CURRENT`: written beside, synced, renamed over the old pointer."""
+    content = asdict(state) | {
+        "refreshed_at": state.refreshed_at.isoformat(),
+        "published_at": state.published_at.isoformat(),
+    }
+    beside = directory / f"{_CURRENT}.tmp"
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, directory / _CURRENT)
+
+
+def next_version(directory: Path, current: State | None) -> int:
+    """Return a number that no file and no pointer has used."""
+    numbers = [int(p.stem[1:]) for p in directory.glob("v*.duckdb") if p.stem[1:].isdigit()]
+    return max([*numbers, current.version if current else 0], default=0) + 1
+
+
+def draft_of(directory: Path, version: int) -> Path:
+    """Return the name under which a version is written before it exists."""
+    return directory / f"draft-v{version}.tmp"
+
+
+def promote(directory: Path, version: int) -> Path:
+    """Give a finished draft its final name, synced to disk; readers still see the old version until `write_state`."""
+    draft, final = draft_of(directory, version), file_of(directory, version)
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.rename(draft, final)
+    return final
+
+
+def sweep(directory: Path, in_force: int | None) -> None:
+    """Remove drafts, versions that were never in force, and all but the last few versions. Call it only under the lock."""
+    stale = [*directory.glob("draft-*")]
+    for path in directory.glob("v*.duckdb*"):
+        number = path.name.split(".")[0][1:]
+        is_kept = in_force is not None and number.isdigit() and in_force - KEPT_VERSIONS < int(number) <= in_force
+        if not is_kept:
+            stale.append(path)
+    for path in stale:
+        # A reader on Windows keeps its file locked; the next sweep takes it.
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def only_refresher(directory: Path, wait_seconds: float = 120.0) -> Iterator[None]:
+    """Hold the right to publish; the operating system frees it when the holder dies.
+
+    Raises:
+        ConflictError: another refresh kept it for longer than `wait_seconds`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = os.open(directory / "refresh.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise ConflictError(f"Another refresh of {directory} has been running for {wait_seconds:.0f} s. Try again later.")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
