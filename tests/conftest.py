@@ -1,7 +1,7 @@
 """Fixtures that every test may use: a fresh migrated database, the reporting zone and a fixed `now`.
 
-One embedded server serves the whole run, shared by xdist's workers; each test that asks for `database` gets a database of its own, copied
-from a migrated template in tens of milliseconds and dropped afterwards.
+One embedded server serves the whole run, shared by xdist's workers; each test that asks for `database` gets a
+database of its own, copied from a migrated template in tens of milliseconds and dropped afterwards.
 """
 
 from __future__ import annotations

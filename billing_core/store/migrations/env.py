@@ -1,4 +1,4 @@
-"""What Alembic runs for a revision: on the connection, and in the transaction, that `billing_core.store.migrate` hands over."""
+"""What Alembic runs for a revision, on the connection and in the transaction that `migrate` hands over."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ def upgrade() -> None:
     connection = op.get_bind()
     run_script(connection, script_beside(__file__, "0001_tables.sql"))
     run_script(connection, script_beside(__file__, "0001_change_capture.sql"))
-    # Its script names nothing with a schema. Who raises procrastinate's version adds a revision with the steps of its sql/migrations.
+    # Its script names nothing with a schema. Who raises procrastinate's version adds a revision with the steps of its
+    # sql/migrations.
     run_script(connection, f"create schema {JOBS_SCHEMA}; set local search_path to {JOBS_SCHEMA}")
     run_script(connection, SchemaManager.get_schema())
     run_script(connection, "set local search_path to default")
