@@ -84,6 +84,10 @@ class State:
         """Return all ids of a kind in order of insertion."""
         return list(self._kinds.get(kind, {}))
 
+    def kinds(self) -> list[str]:
+        """Return all kinds of object that there are."""
+        return list(self._kinds)
+
     def newest(self, kind: str) -> Iterator[str]:
         """Yield the ids of a kind, the last inserted first; nothing may be inserted meanwhile."""
         yield from reversed(self._kinds.get(kind, {}))
