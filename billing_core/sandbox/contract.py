@@ -287,8 +287,10 @@ def _scalar(node: Node, raw: Any, path: str, name: str, may_unset: bool) -> Any:
             return ""
         raise invalid(
             f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a parameter;"
-            f" however '{path}' cannot be unset. You should remove '{path}' from your request or supply a non-empty
-            value.", param=path, code="parameter_invalid_empty",
+            f" however '{path}' cannot be unset. You should remove '{path}' from your request or supply a non-empty"
+            " value.",
+            param=path,
+            code="parameter_invalid_empty",
         )
     if object in node.plain:
         return raw
