@@ -52,11 +52,15 @@ class Settings(BaseSettings):
         description="Comma-separated signing secrets, all active.",
     )
     stripe_timeout_seconds: float = Field(default=15.0, gt=0, description="How long one call to Stripe may take.")
+    stripe_calls_per_second: float | None = Field(
+        default=None, gt=0, description="Most calls per second to Stripe; unset: 80 live, 20 test, no limit in the demo."
+    )
     reporting_timezone: str = Field(
         default="Europe/Copenhagen", description="The zone that decides which day and month an instant belongs to."
     )
     host: str = Field(default="127.0.0.1", description="Address the web app listens on.")
     port: int = Field(default=8501, ge=0, le=65535, description="Port of the web app.")
+    browser: bool = Field(default=True, description="Whether `billing up` opens a browser when there is a display.")
     sandbox_port: int = Field(default=0, ge=0, le=65535, description="Port of the Stripe sandbox; 0 picks a free one.")
     api_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the HTTP API's own process; 0 picks a free one."
