@@ -1,0 +1,223 @@
+"""What a command works with: settings, a desk, who acts, and now; and whatever must run for that, started for as long
+as it is needed.
+
+A command attaches to the Postgres and the sandbox that `billing up` runs. Where nothing runs it starts them itself and,
+as the last one to use them, stops them again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_core import processes
+from billing_core.errors import ConflictError, GatewayError, NotFoundError, StoreError
+from billing_core.settings import Mode, Settings, load_settings
+
+if TYPE_CHECKING:
+    from billing_core.services.access import Actor
+    from billing_core.services.desk import Desk
+
+ActingAs = Annotated[
+    str | None,
+    typer.Option("--as", metavar="EMAIL", help="Who acts (else BILLING_ACTOR; in the demo its admin)."),
+]
+SANDBOX_READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a command holds while it runs."""
+
+    settings: Settings
+    desk: Desk
+    actor: Actor
+    now: datetime
+
+
+@contextmanager
+def open_context(
+    *, acting_as: str | None = None, needs_stripe: bool = False, settings: Settings | None = None
+) -> Iterator[Context]:
+    """Open what a command needs, and close it afterwards.
+
+    Args:
+        acting_as: e-mail of the one who acts; None: `BILLING_ACTOR`, else the demo's admin, else nobody.
+        needs_stripe: see to it that Stripe's API, in demo mode the sandbox, can be reached at
+            `settings.stripe_api_base`.
+        settings: already loaded settings.
+
+    Raises:
+        SettingError: a setting is broken.
+        NotFoundError: the home holds no data yet.
+        StoreError: Postgres cannot be reached, or a migration is pending.
+        ForbiddenError: nobody acts, or somebody unknown.
+    """
+    settings = settings or load_settings()
+    now = datetime.now(UTC)
+    with attached_postgres(settings):
+        if needs_stripe:
+            with attached_sandbox(settings) as reachable, _open_desk(reachable) as desk:
+                yield Context(reachable, desk, _actor(desk, acting_as), now)
+        else:
+            with _open_desk(settings) as desk:
+                yield Context(settings, desk, _actor(desk, acting_as), now)
+
+
+@contextmanager
+def _open_desk(settings: Settings) -> Iterator[Desk]:
+    from billing_core.services.desk import open_desk
+    from billing_core.store.migrate import pending
+
+    desk = open_desk(settings)
+    try:
+        if waiting := pending(desk.database):
+            raise StoreError(f"Postgres lacks {len(waiting)} migration(s) of this version. Run `billing migrate`.")
+        yield desk
+    finally:
+        desk.database.close()
+
+
+def _actor(desk: Desk, acting_as: str | None) -> Actor:
+    from billing_core.services.access import command_line_actor
+
+    return command_line_actor(desk, acting_as)
+
+
+# --- Postgres ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def attached_postgres(settings: Settings, *, may_create: bool = False, takes_over: bool = False) -> Iterator[None]:
+    """Have the embedded Postgres running inside the block; nothing to do with `DATABASE_URL`.
+
+    The last process to leave stops the server, unless it was running before any of ours came (somebody serves `app:app`
+    directly).
+
+    Args:
+        settings: whose `home` it is.
+        may_create: whether a home without a Postgres gets one.
+        takes_over: stop it at the end even when it was running before.
+
+    Raises:
+        NotFoundError: there is none, and `may_create` is false.
+        StoreError: it cannot be started.
+    """
+    if settings.database_url:
+        yield
+        return
+    from billing_core.store import embedded
+
+    home = settings.home
+    if not may_create and not (home / "postgres").exists():
+        raise NotFoundError(
+            f"There is no data in {home} yet. `billing up` makes the demo company there, `billing init --empty` an "
+            "empty desk."
+        )
+    started_by_us = home / "postgres.started"
+
+    def enter() -> None:
+        if takes_over or not embedded.status(home).is_running:
+            started_by_us.touch()
+        embedded.start(home)
+
+    def leave_last() -> None:
+        if started_by_us.exists():
+            embedded.stop(home)
+            started_by_us.unlink(missing_ok=True)
+
+    with processes.shared(home / "postgres.users", on_enter=enter, on_last=leave_last):
+        yield
+
+
+# --- the sandbox ------------------------------------------------------------------------------------------------------
+
+
+def sandbox_file(home: Path) -> Path:
+    """Return where the state of a home's sandbox lives."""
+    return home / "sandbox.sqlite"
+
+
+def uses_sandbox(settings: Settings) -> bool:
+    """Whether Stripe is our own sandbox, which we start ourselves."""
+    return settings.mode is Mode.DEMO and settings.stripe_api_base is None
+
+
+def serving_sandbox(home: Path) -> str | None:
+    """Return the URL of the process that serves a home's sandbox, if one does and answers."""
+    value = processes.read_json(home / "sandbox.json")
+    if value is None:
+        return None
+    process = processes.Process(**value)
+    if not process.is_alive or process.url is None or processes.http_get(f"{process.url}/health") is None:
+        return None
+    return process.url
+
+
+@contextmanager
+def attached_sandbox(settings: Settings) -> Iterator[Settings]:
+    """Have Stripe's API reachable inside the block; yields settings that say where.
+
+    In demo mode that is the sandbox that `billing up` or `billing sandbox` serves, else one started for this block.
+
+    Raises:
+        NotFoundError: the home has no sandbox yet.
+        GatewayError: the sandbox did not start; names its log.
+    """
+    if not uses_sandbox(settings):
+        yield settings
+        return
+    if not sandbox_file(settings.home).exists():
+        raise NotFoundError(
+            f"There is no sandbox in {settings.home} yet. `billing init --demo` or `--empty` makes one."
+        )
+    url = serving_sandbox(settings.home)
+    if url:
+        yield settings.model_copy(update={"stripe_api_base": url})
+        return
+    supervisor = processes.Supervisor(settings.home, say=lambda line: typer.echo(line, err=True), on_change=_ignore)
+    try:
+        url = start_sandbox(supervisor, settings)
+        yield settings.model_copy(update={"stripe_api_base": url})
+    finally:
+        supervisor.stop()
+
+
+def _ignore(_: list[processes.Process]) -> None:
+    pass
+
+
+def sandbox_spec(settings: Settings) -> processes.ChildSpec:
+    """Describe the sandbox of a home as a child process on a port that is free now."""
+    port = settings.sandbox_port or processes.free_port()
+    return processes.ChildSpec(
+        "sandbox",
+        processes.billing_command("sandbox", "--port", str(port), processes.ATTACHED),
+        environment=processes.settings_environment(settings),
+        url=f"http://127.0.0.1:{port}",
+        ready_path="/health",
+    )
+
+
+def start_sandbox(supervisor: processes.Supervisor, settings: Settings) -> str:
+    """Start a home's sandbox as a child and wait until it answers; returns its URL.
+
+    Raises:
+        GatewayError: it did not start.
+        ConflictError: another process has just begun to serve it.
+    """
+    child = supervisor.start(sandbox_spec(settings))
+    deadline = time.monotonic() + SANDBOX_READY_SECONDS
+    is_ready, answer = supervisor.wait_ready(child, patience_seconds=deadline - time.monotonic())
+    if is_ready:
+        return str(child.spec.url)
+    if serving_sandbox(settings.home):
+        raise ConflictError("Another process has just begun to serve this sandbox. Run the command again.")
+    raise GatewayError(f"The sandbox did not start ({answer}). Its log is {child.log}.")

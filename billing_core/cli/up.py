@@ -1,0 +1,225 @@
+"""`billing up`: Postgres, sandbox, worker and web as children of one process, from nothing to the first page."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from billing_core import processes
+from billing_core.cli import init
+from billing_core.cli.context import attached_postgres, sandbox_file, start_sandbox, uses_sandbox
+from billing_core.cli.serve import address, busy_port, project_root
+from billing_core.errors import BillingError, ConflictError, InvalidInputError
+from billing_core.processes import ChildSpec, Process, Run, Supervisor
+from billing_core.settings import Mode, Settings, load_settings
+
+WEB_READY_SECONDS = 120.0
+ESSENTIAL = ("postgres", "web")
+TICK_SECONDS = 0.2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up")(up)
+
+
+def up(
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the web app (else BILLING_PORT, 8501); 0 picks a free one."),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser (also BILLING_BROWSER=0).")
+    ] = False,
+    live: Annotated[bool, typer.Option("--live", help="Confirm that STRIPE_API_KEY is a live key on purpose.")] = False,
+) -> None:
+    """Start everything and say where; Ctrl-C stops everything."""
+    started = time.monotonic()
+    settings = load_settings()
+    if port is not None:
+        settings = settings.model_copy(update={"port": port})
+    project_root()
+    check_mode(settings, is_live_meant=live)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with processes.hold(settings.home):
+        for name in processes.end_leftovers(settings.home):
+            typer.echo(f"The {name} process of an earlier run was still there and has ended.")
+        settings = _with_port(settings)
+        url = address(settings.host, settings.port)
+        try:
+            _run(settings, url, started, opens_browser=settings.browser and not no_browser)
+        finally:
+            (settings.home / "run.json").unlink(missing_ok=True)
+
+
+def check_mode(settings: Settings, *, is_live_meant: bool) -> None:
+    """Refuse a live key that nobody confirmed, and any key on a demo.
+
+    Raises:
+        InvalidInputError: a live key without `--live`, or `--live` without one.
+        ConflictError: the home holds the demo and a Stripe key is set.
+    """
+    if settings.mode is Mode.LIVE and not is_live_meant:
+        raise InvalidInputError(
+            "STRIPE_API_KEY is a live key. Start with `billing up --live` if that is meant, or unset it for the demo."
+        )
+    if is_live_meant and settings.mode is not Mode.LIVE:
+        raise InvalidInputError("--live needs a live key in STRIPE_API_KEY, and there is none.")
+    state = init.home_state(settings.home)
+    if state and state.kind == init.DEMO and settings.mode in (Mode.TEST, Mode.LIVE):
+        raise ConflictError(
+            f"{settings.home} holds the demo company and STRIPE_API_KEY names a real account, which would mix. "
+            "Set BILLING_HOME to another directory, or unset STRIPE_API_KEY."
+        )
+
+
+def _with_port(settings: Settings) -> Settings:
+    port = settings.port or processes.free_port(settings.host)
+    if not processes.is_port_free(settings.host, port):
+        raise busy_port(settings.host, port)
+    return settings.model_copy(update={"port": port})
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Once is enough: what is being stopped must not be interrupted by a second signal.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _run(settings: Settings, url: str, started: float, *, opens_browser: bool) -> None:
+    parent = processes.this_process("up", url)
+
+    def record(children: list[Process]) -> None:
+        processes.write_run(settings.home, Run(parent, settings.mode.value, tuple(children)))
+
+    record([])
+    typer.echo(f"Billing Desk ({settings.mode.value}), data in {settings.home.absolute()}")
+    supervisor = Supervisor(settings.home, say=typer.echo, on_change=record)
+    try:
+        with attached_postgres(settings, may_create=True, takes_over=True), _stopped_at_the_end(supervisor):
+            settings = _start_children(settings, supervisor)
+            typer.echo(f"\nReady after {time.monotonic() - started:.1f} s: {url}\nCtrl-C stops everything.")
+            if opens_browser:
+                _open_browser(url)
+            _watch(supervisor)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+        raise
+
+
+@contextmanager
+def _stopped_at_the_end(supervisor: Supervisor) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if supervisor.children:
+            typer.echo("\nStopping …")
+        supervisor.stop()
+
+
+def _start_children(settings: Settings, supervisor: Supervisor) -> Settings:
+    """Make or bring up to date the data and start what the mode needs; returns settings that say where Stripe is."""
+    environment = processes.settings_environment
+    if not settings.database_url:
+        supervisor.start(
+            ChildSpec("postgres", processes.billing_command("postgres", processes.ATTACHED), environment(settings))
+        )
+
+    def start_web() -> None:
+        spec = ChildSpec(
+            "web",
+            processes.billing_command("serve", processes.ATTACHED),
+            environment(settings),
+            url=address(settings.host, settings.port),
+            ready_path="/health",
+        )
+        supervisor.start(spec)
+
+    @contextmanager
+    def reach(_: Settings) -> Iterator[Settings]:
+        # The web app warms up on the second core while the mirror runs.
+        start_web()
+        yield settings.model_copy(update={"stripe_api_base": start_sandbox(supervisor, settings)})
+
+    _prepare(settings, reach)
+    names = {child.spec.name for child in supervisor.children}
+    if "web" not in names:
+        start_web()
+    _wait_for_web(settings, supervisor)
+    if uses_sandbox(settings):
+        sandbox = next((child.spec.url for child in supervisor.children if child.spec.name == "sandbox"), None)
+        settings = settings.model_copy(update={"stripe_api_base": sandbox or start_sandbox(supervisor, settings)})
+    supervisor.start(
+        ChildSpec("worker", processes.billing_command("worker", processes.ATTACHED), environment(settings))
+    )
+    return settings
+
+
+def _prepare(settings: Settings, reach: init.Reach) -> None:
+    state = init.home_state(settings.home)
+    if settings.mode is Mode.DEMO and not settings.stripe_api_base and not (state and state.is_complete):
+        if state is None and _holds_data(settings):
+            # Tenants came by import before anything else: this home is its owner's, not the demo's.
+            init.note(settings, init.EMPTY, is_complete=True)
+        elif state and state.kind == init.EMPTY:
+            init.make_empty(settings)
+        else:
+            typer.echo(
+                "First start: making the demo company." if state is None else "The demo company is half made: going on."
+            )
+            init.make_demo(settings, reach=reach)
+            return
+    with init.step("Postgres"):
+        init.migrated(settings).close()
+    if uses_sandbox(settings):
+        sandbox_file(settings.home).touch()
+    if not (settings.home / "warehouse" / "CURRENT").exists():
+        with init.step("Warehouse"):
+            init.refreshed(settings)
+
+
+def _holds_data(settings: Settings) -> bool:
+    database = init.migrated(settings)
+    try:
+        return init.has_tenants(database)
+    finally:
+        database.close()
+
+
+def _wait_for_web(settings: Settings, supervisor: Supervisor) -> None:
+    web = next(child for child in supervisor.children if child.spec.name == "web")
+    with init.step("Web app"):
+        is_ready, answer = supervisor.wait_ready(web, patience_seconds=WEB_READY_SECONDS)
+    if "web" in supervisor.given_up:
+        raise BillingError(f"The web app does not start. Its log is {web.log}; `billing doctor` checks the rest.")
+    if not is_ready:
+        # It serves, and says why it cannot show figures: the reader is better served by the page than by nothing.
+        typer.echo(f"The web app answers but is not ready yet: {answer}")
+
+
+def _open_browser(url: str) -> None:
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    webbrowser.open(url)
+
+
+def _watch(supervisor: Supervisor) -> NoReturn:
+    while True:
+        supervisor.check()
+        lost = [name for name in ESSENTIAL if name in supervisor.given_up]
+        if lost:
+            raise BillingError(
+                f"Billing Desk cannot go on without {' and '.join(lost)}. `billing doctor` says what is wrong."
+            )
+        time.sleep(TICK_SECONDS)
