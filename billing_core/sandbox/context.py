@@ -76,7 +76,8 @@ class Context:
             return str(obj["id"])
         if obj.get("test_clock"):
             return str(obj["test_clock"])
-        customer = obj.get("customer")
+        # Objects that Stripe shows without their customer (a refund, a dispute) keep it as `_customer`.
+        customer = obj.get("customer") or obj.get("_customer")
         return self.clock_of(self.state.get("customer", customer)) if isinstance(customer, str) else None
 
     def now(self, obj: Obj | None = None) -> int:

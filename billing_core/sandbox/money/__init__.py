@@ -1,0 +1,1 @@
+"""Money on the move: payment methods, payments, refunds, disputes, payouts, balances and credit notes."""
