@@ -5,7 +5,7 @@
 -- grain: month, currency, status
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: invoices, receivable_spans
--- permission: view_invoices
+-- permission: reports.read
 -- columns:
 --   month | date | month | Month of finalization, of creation for drafts.
 --   currency | varchar | text | ISO code, lower case.

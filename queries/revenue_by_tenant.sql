@@ -5,7 +5,7 @@
 -- grain: month, tenant_id, currency
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: revenue_entries, tenants
--- permission: view_revenue
+-- permission: reports.read
 -- columns:
 --   month | date | month | First day of the month, in the reporting time zone.
 --   tenant_id | varchar | id | The tenant; empty when the customer belongs to none.

@@ -7,7 +7,7 @@
 -- grain: month, currency
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: revenue_entries
--- permission: view_revenue
+-- permission: reports.read
 -- columns:
 --   month | date | month | First day of the month, in the reporting time zone.
 --   currency | varchar | text | ISO code, lower case.

@@ -4,7 +4,7 @@
 -- grain: kind, subject_id
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: revenue_entries, tenants, customers, invoices
--- permission: view_revenue
+-- permission: reports.read
 -- columns:
 --   entry_on | date | date | The day the row counts on.
 --   month | date | month | First day of its month.

@@ -7,7 +7,7 @@
 -- grain: tenant_id, day
 -- params: from_date, to_date, as_of, today, tenant_id, currency
 -- sources: tenants, unit_spans
--- permission: view_usage
+-- permission: reports.read
 -- columns:
 --   tenant_id | varchar | id | The tenant.
 --   day | date | date | The day, in the reporting time zone.

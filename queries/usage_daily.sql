@@ -5,7 +5,7 @@
 -- grain: tenant_id, metric, day
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: usage_aggregates, tenants
--- permission: view_usage
+-- permission: reports.read
 -- columns:
 --   tenant_id | varchar | id | The tenant.
 --   metric | varchar | text | What was measured.

@@ -1,9 +1,11 @@
-"""The warehouse: what reports read. The only room that imports `duckdb`, and the only one that reads Postgres through ADBC.
+"""The warehouse: what reports read. The only room that imports `duckdb`, and the only one that reads Postgres through
+ADBC.
 
-Conventions: a published file `v<n>.duckdb` never changes; `CURRENT` (JSON) names the one in force and its as-of time. Files hold the rows of
-schema `billing` without `raw`, the prepared tables of `queries/prepared`, and the macros of `queries/macros.sql`. Instants are UTC, dates are
-dates of the reporting zone, money is minor units beside a currency. This room does not import `store`: what there is to read is found by
-looking at the database.
+Conventions: a published file `v<n>.duckdb` never changes; `CURRENT` (JSON) names the one in force and its as-of time.
+    Files hold the rows of
+schema `billing` without `raw`, the prepared tables of `queries/prepared`, and the macros of `queries/macros.sql`.
+Instants are UTC, dates are dates of the reporting zone, money is minor units beside a currency. This room does not
+import `store`: what there is to read is found by looking at the database.
 """
 
 from billing_core.warehouse.headers import Column, Header

@@ -8,11 +8,12 @@ Form, at the top of `queries/<name>.sql`:
     -- grain: tenant_id, day
     -- params: from_date, to_date, as_of, today, tenant_id, currency
     -- sources: unit_spans, tenants
-    -- permission: view_usage
+    -- permission: reports.read
     -- columns:
     --   tenant_id | varchar | id | The tenant.
 
-Types are DuckDB's. A unit is `id`, `text`, `minor units`, `units`, `count`, `ratio`, `days`, `date`, `month`, `instant`, `yes/no`, `quantity`.
+Types are DuckDB's. A unit is `id`, `text`, `minor units`, `units`, `count`, `ratio`, `days`, `date`, `month`,
+`instant`, `yes/no`, `quantity`.
 """
 
 from __future__ import annotations

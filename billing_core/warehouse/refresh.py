@@ -1,8 +1,9 @@
 """Exact incremental refresh: Postgres → Arrow → a new DuckDB file → `CURRENT`.
 
-A transaction id horizon, not a time stamp, says what is new: `h` is the oldest transaction still running when the snapshot is taken, so all
-below it is committed or gone for ever. Rows with `chg >= last h` are read and laid over the previous file; what an unfinished transaction wrote
-is read by the next refresh, whatever order they commit in. Rows past the horizon may be read twice, which changes nothing.
+A transaction id horizon, not a time stamp, says what is new: `h` is the oldest transaction still running when the
+snapshot is taken, so all below it is committed or gone for ever. Rows with `chg >= last h` are read and laid over the
+previous file; what an unfinished transaction wrote is read by the next refresh, whatever order they commit in. Rows
+past the horizon may be read twice, which changes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Change:
     def pending(self) -> str:
         """Digest of all that came through cursors and tombstones; empty when that is nothing."""
         followed = [(name, rows) for name, rows in self.rows.items() if name not in self.replaced]
-        return content_digest(sorted([*followed, *((f"-{name}", keys) for name, keys in self.deleted.items())], key=lambda x: x[0]))
+        return content_digest(
+            sorted([*followed, *((f"-{name}", keys) for name, keys in self.deleted.items())], key=lambda x: x[0])
+        )
 
     @property
     def rows_read(self) -> int:
@@ -57,8 +60,8 @@ class Change:
 def refresh(url: str, directory: Path, *, zone: ZoneInfo, now: datetime, full: bool = False) -> Snapshot:
     """Bring the warehouse up to date with Postgres.
 
-    One refresh runs at a time; another one waits. A crash at any point leaves the previous version in force. When nothing has changed no
-    file is written and only the as-of time moves.
+    One refresh runs at a time; another one waits. A crash at any point leaves the previous version in force. When
+    nothing has changed no file is written and only the as-of time moves.
 
     Args:
         url: libpq URI of the Postgres to read.
@@ -196,7 +199,7 @@ def _create(connection: duckdb.DuckDBPyConnection, source: Source, table: TableS
 def _insert(connection: duckdb.DuckDBPyConnection, table: TableShape, rows: pa.Table | pa.RecordBatchReader) -> int:
     connection.register("incoming", rows)
     values = ", ".join(f'cast("{c.name}" as {c.duckdb_type})' for c in table.columns)
-    inserted = connection.execute(f'insert into "{table.name}" select {values} from incoming').fetchone()  # noqa: S608
+    inserted = connection.execute(f'insert into "{table.name}" select {values} from incoming').fetchone()
     connection.unregister("incoming")
     return int(inserted[0]) if inserted else 0
 
@@ -208,7 +211,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, source: Source, change: Change
         rows, deleted = change.rows[table.name], change.deleted.get(table.name)
         if table.name in change.replaced:
             touched.add(table.name)
-            connection.execute(f'delete from "{table.name}"')  # noqa: S608
+            connection.execute(f'delete from "{table.name}"')
             _insert(connection, table, rows)
             continue
         # Deletions first: a key that was deleted and written again is among the rows.
@@ -228,19 +231,20 @@ def _delete(connection: duckdb.DuckDBPyConnection, table: TableShape, keys: pa.T
     types = {c.name: c.duckdb_type for c in table.columns}
     connection.register("incoming", keys)
     same = " and ".join(f'old."{name}" = cast(incoming."{name}" as {types[name]})' for name, _ in table.key)
-    connection.execute(f'delete from "{table.name}" as old using incoming where {same}')  # noqa: S608
+    connection.execute(f'delete from "{table.name}" as old using incoming where {same}')
     connection.unregister("incoming")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: TableShape) -> int:
-    found = connection.execute(f'select count(*) from "{table.name}"').fetchone()  # noqa: S608
+    found = connection.execute(f'select count(*) from "{table.name}"').fetchone()
     return int(found[0]) if found else 0
 
 
 def _write_info(connection: duckdb.DuckDBPyConnection, state: State) -> None:
     connection.execute(
-        "create or replace table warehouse_info as select $version::bigint as version, $published_at::timestamptz as published_at,"
-        " $horizon::bigint as horizon, $identity::varchar as identity, $zone::varchar as reporting_timezone",
+        "create or replace table warehouse_info as select $version::bigint as version,"
+        " $published_at::timestamptz as published_at, $horizon::bigint as horizon,"
+        " $identity::varchar as identity, $zone::varchar as reporting_timezone",
         {
             "version": state.version,
             "published_at": state.published_at.isoformat(),

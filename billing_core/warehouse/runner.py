@@ -1,7 +1,8 @@
 """Readers: open the file in force read-only and run a named query with bound values.
 
-A connection can neither reach the file system or the network nor change its settings; values are bound, never pasted. Each call has a
-cursor of its own, so threads do not share one. A reader that holds an old version keeps it, whatever is published meanwhile.
+A connection can neither reach the file system or the network nor change its settings; values are bound, never pasted.
+Each call has a cursor of its own, so threads do not share one. A reader that holds an old version keeps it, whatever is
+published meanwhile.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Warehouse:
             Columns as the query's header lists them.
 
         Raises:
-            QueryError: no such report, a value that it needs is missing, nothing is published yet, or the query says what is wrong.
+            QueryError: no such report, a value that it needs is missing, nothing is published yet, or the query says
+                what is wrong.
         """
         query = headers.header(name)
         if missing := [p for p in query.params if p not in params]:

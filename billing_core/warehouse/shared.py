@@ -1,9 +1,9 @@
 """Shared SQL of the reports: macros and prepared tables, written into every published file.
 
-`queries/macros.sql` holds definitions that several datasets use (one definition per number); `queries/prepared/*.sql` hold shapes that are
-costly to build and cheap to keep, each a single SELECT whose file name is the table's name. A prepared table is rebuilt when one of the
-tables it names under `sources` has changed. `queries/macros_on_prepared.sql` holds definitions on top of those (DuckDB looks a macro's tables
-up when it is created).
+`queries/macros.sql` holds definitions that several datasets use (one definition per number); `queries/prepared/*.sql`
+hold shapes that are costly to build and cheap to keep, each a single SELECT whose file name is the table's name. A
+prepared table is rebuilt when one of the tables it names under `sources` has changed. `queries/macros_on_prepared.sql`
+holds definitions on top of those (DuckDB looks a macro's tables up when it is created).
 """
 
 from __future__ import annotations

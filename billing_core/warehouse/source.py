@@ -1,8 +1,8 @@
 """Postgres as the warehouse sees it: which tables there are, and what has changed since a transaction horizon.
 
-Everything is read inside one REPEATABLE READ transaction. `numeric` and `jsonb` travel as text, because ADBC has no exact form for them, and
-are cast back in DuckDB. The company's own tenants and occupancies come through the views `source_tenants` and `source_occupancies`; a view
-with a `chg` column (xid8) is read incrementally, one without in full.
+Everything is read inside one REPEATABLE READ transaction. `numeric` and `jsonb` travel as text, because ADBC has no
+exact form for them, and are cast back in DuckDB. The company's own tenants and occupancies come through the views
+`source_tenants` and `source_occupancies`; a view with a `chg` column (xid8) is read incrementally, one without in full.
 """
 
 from __future__ import annotations
@@ -138,20 +138,20 @@ class Source:
             yield cursor.fetch_record_batch()
 
     def changed(self, table: TableShape, since: int) -> pa.Table:
-        """Return the rows written by transactions at or past a horizon, in key order (all rows when there is no cursor)."""
+        """Return the rows written at or past a horizon, in key order (all rows when there is no cursor)."""
         where = f" where chg >= '{int(since)}'::xid8" if table.has_cursor else ""
         return self.read(f"{_select(table)}{where} order by {_key_list(table)}")
 
     def deleted(self, table: TableShape, since: int) -> pa.Table:
         """Return the keys that were deleted at or past a horizon and are not there again.
 
-        A key may be deleted by a young transaction and inserted again by an older one that is still below the horizon; then the tombstone
-        is read again and the row is not. So keys that exist are left out here.
+        A key may be deleted by a young transaction and inserted again by an older one that is still below the horizon;
+        then the tombstone is read again and the row is not. So keys that exist are left out here.
         """
         keys = ", ".join(f"t.row_key ->> '{name}' as {_quoted(name)}" for name, _ in table.key)
         same = " and ".join(f"live.{_quoted(name)} = (t.row_key ->> '{name}')::{kind}" for name, kind in table.key)
         return self.read(
-            f"select distinct {keys} from {SCHEMA}.tombstones as t"  # noqa: S608 - names come from the catalogue
+            f"select distinct {keys} from {SCHEMA}.tombstones as t"
             f" where t.table_name = '{table.name}' and t.chg >= '{int(since)}'::xid8"
             f" and not exists (select 1 from {table.relation} as live where {same})"
             f" order by {_key_list(table)}"
@@ -159,14 +159,12 @@ class Source:
 
     def tombstoned(self, since: int) -> frozenset[str]:
         """Return the names of tables with deletions at or past a horizon."""
-        found = self.read(
-            f"select distinct table_name from {SCHEMA}.tombstones where chg >= '{int(since)}'::xid8"  # noqa: S608
-        )
+        found = self.read(f"select distinct table_name from {SCHEMA}.tombstones where chg >= '{int(since)}'::xid8")
         return frozenset(cast("list[str]", found.column(0).to_pylist()))
 
     def count(self, table: TableShape) -> int:
         """Return how many rows a table has."""
-        return cast(int, self.read(f"select count(*) as n from {table.relation}").column(0)[0].as_py())  # noqa: S608
+        return cast(int, self.read(f"select count(*) as n from {table.relation}").column(0)[0].as_py())
 
     def _tables(self) -> tuple[TableShape, ...]:
         catalogue = self.read(
@@ -179,7 +177,7 @@ class Source:
             " inner join pg_namespace as n on c.relnamespace = n.oid"
             " inner join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
             " left join pg_index as i on i.indrelid = c.oid and i.indisprimary"
-            f" where n.nspname = '{SCHEMA}' and c.relkind in ('r', 'p', 'v')"  # noqa: S608
+            f" where n.nspname = '{SCHEMA}' and c.relkind in ('r', 'p', 'v')"
             " order by c.relname, a.attnum"
         ).to_pylist()
         by_relation: dict[str, list[dict[str, Any]]] = {}
@@ -230,12 +228,14 @@ def open_source(url: str) -> Iterator[Source]:
             yield Source(connection)
     except adbc_driver_manager.Error as error:
         first_line = str(error).splitlines()[0].replace(url, "DATABASE_URL")
-        raise StoreError(f"Postgres could not be read for the warehouse: {first_line}. Check it with: billing doctor") from error
+        raise StoreError(
+            f"Postgres could not be read for the warehouse: {first_line}. Check it with: billing doctor"
+        ) from error
 
 
 def _select(table: TableShape) -> str:
     columns = ", ".join(f"{c.select} as {_quoted(c.name)}" for c in table.columns)
-    return f"select {columns} from {table.relation}"  # noqa: S608 - names come from the catalogue
+    return f"select {columns} from {table.relation}"
 
 
 def _key_list(table: TableShape) -> str:
@@ -251,7 +251,9 @@ def _table_shape(relation: str, rows: list[dict[str, Any]]) -> TableShape:
     in_key = sorted((r for r in rows if r["key_position"] >= 0), key=lambda r: int(r["key_position"]))
     key = tuple((r["name"], r["type"]) for r in in_key)
     if not key:
-        raise StoreError(f"Table {SCHEMA}.{relation} has a column chg but no primary key, so its changes cannot be followed.")
+        raise StoreError(
+            f"Table {SCHEMA}.{relation} has a column chg but no primary key, so its changes cannot be followed."
+        )
     columns = tuple(_column(r["name"], r["type"]) for r in rows if r["name"] not in ("chg", "raw"))
     return TableShape(relation, f"{SCHEMA}.{_quoted(relation)}", key, columns, False, True, rows[0]["storage"])
 
@@ -263,7 +265,9 @@ def _source_shape(name: str, by_relation: dict[str, list[dict[str, Any]]]) -> Ta
         raise StoreError(f"The view {SCHEMA}.{view} is missing. Run: billing migrate")
     present = {r["name"] for r in rows}
     if missing := [c for c in _SOURCE_COLUMNS[name] if c not in present]:
-        raise StoreError(f"The view {SCHEMA}.{view} lacks the column {', '.join(missing)}. Correct the SQL file that defines it.")
+        raise StoreError(
+            f"The view {SCHEMA}.{view} lacks the column {', '.join(missing)}. Correct the SQL file that defines it."
+        )
     columns = []
     for column, postgres_type in _SOURCE_COLUMNS[name].items():
         select = f"lower({column}::text)" if column == "currency" else f"{column}::{postgres_type}"

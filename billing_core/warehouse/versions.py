@@ -1,7 +1,8 @@
 """The directory of published files: numbering, the `CURRENT` pointer, the lock, and what is thrown away.
 
-A version is in force from the moment `CURRENT` is renamed into place; whatever a crash leaves before that (a temporary file, a version that
-`CURRENT` never named) is ignored by readers and swept by the next refresh. A path is never written twice, because an open reader keeps it.
+A version is in force from the moment `CURRENT` is renamed into place; whatever a crash leaves before that (a temporary
+file, a version that `CURRENT` never named) is ignored by readers and swept by the next refresh. A path is never written
+twice, because an open reader keeps it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class State:
         shape: digest of tables, columns, time zone and shared SQL; another one means a full refresh.
         zone: the reporting time zone.
         sources: for each source view a digest of what was read from it.
-        pending: digest of rows at or past the horizon, read again each time while an old transaction is open; empty without such.
+        pending: digest of rows at or past the horizon, read again each time while an old transaction is open; empty
+            without such.
         full_bytes: size of the file when it was last written in full.
     """
 
@@ -83,7 +85,7 @@ def file_of(directory: Path, version: int) -> Path:
 
 
 def read_state(directory: Path) -> State | None:
-    """Return what `CURRENT` says, or None when nothing usable is published (no pointer, a torn one, or its file is gone)."""
+    """Return what `CURRENT` says, or None when nothing usable is published (no pointer, torn, or its file is gone)."""
     try:
         content: dict[str, Any] = json.loads((directory / _CURRENT).read_text(encoding="utf-8"))
         for name in ("refreshed_at", "published_at"):
@@ -129,7 +131,7 @@ def promote(directory: Path, version: int) -> Path:
 
 
 def sweep(directory: Path, in_force: int | None) -> None:
-    """Remove drafts, versions that were never in force, and all but the last few versions. Call it only under the lock."""
+    """Remove drafts, versions that were never in force, and all but the last few. Call it only under the lock."""
     stale = [*directory.glob("draft-*")]
     for path in directory.glob("v*.duckdb*"):
         number = path.name.split(".")[0][1:]
@@ -155,7 +157,9 @@ def only_refresher(directory: Path, wait_seconds: float = 120.0) -> Iterator[Non
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(handle):
             if time.monotonic() > deadline:
-                raise ConflictError(f"Another refresh of {directory} has been running for {wait_seconds:.0f} s. Try again later.")
+                raise ConflictError(
+                    f"Another refresh of {directory} has been running for {wait_seconds:.0f} s. Try again later."
+                )
             time.sleep(0.02)
         yield
     finally:

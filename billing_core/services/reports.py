@@ -1,0 +1,149 @@
+"""Reports: the one way from a page or a command to figures.
+
+`run` checks the actor, binds the common filters and returns Arrow with everything a reader needs to know about it.
+Dates are dates of the reporting time zone: `from_date` is included, `to_date` is not, `as_of` is the end of that day.
+Without a range a report covers all history; without an as-of day it shows things as they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from billing_core import money
+from billing_core.errors import InvalidInputError
+from billing_core.periods import local_date
+from billing_core.services.access import Actor, authorize
+from billing_core.services.desk import Desk
+from billing_core.services.report_formats import to_csv, to_json, to_parquet, to_table
+from billing_core.warehouse import Column, Header, headers
+
+__all__ = ["Report", "ReportInfo", "describe", "list_reports", "run", "to_csv", "to_json", "to_parquet", "to_table"]
+
+FILTERS = ("from_date", "to_date", "as_of", "tenant_id", "currency")
+# Filled in from `now`, never asked of a user.
+_CLOCK = ("today", "now")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInfo:
+    """What a report is, without its figures.
+
+    Attributes:
+        name: what `run` takes.
+        title: a few words.
+        purpose: how the figures are computed.
+        filters: the common filters it heeds, of `FILTERS`.
+        needs: values it cannot do without, by name (`invoice_id`).
+        grain: columns that no two rows share.
+        columns: in order.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    filters: tuple[str, ...]
+    needs: tuple[str, ...]
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report with its figures.
+
+    Attributes:
+        name: as asked for.
+        title: a few words.
+        purpose: how the figures are computed, for a reader.
+        columns: name, type, unit and meaning of each column, in the table's order.
+        table: the rows; money is int64 minor units beside a currency.
+        as_of: the figures are as Postgres had them at this instant (UTC).
+        zone: reporting time zone of the dates.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    columns: tuple[Column, ...]
+    table: pa.Table
+    as_of: datetime
+    zone: str
+
+
+def list_reports() -> list[ReportInfo]:
+    """Return all reports by name."""
+    return [_info(headers.header(name)) for name in headers.names()]
+
+
+def describe(name: str) -> ReportInfo:
+    """Return what a report is.
+
+    Raises:
+        QueryError: no report has that name.
+    """
+    return _info(headers.header(name))
+
+
+def run(
+    desk: Desk,
+    actor: Actor,
+    name: str,
+    *,
+    now: datetime,
+    from_date: date | None = None,
+    to_date: date | None = None,
+    as_of: date | None = None,
+    tenant_id: str | None = None,
+    currency: str | None = None,
+    **extra: Any,
+) -> Report:
+    """Compute a report.
+
+    Args:
+        desk: the open desk; pin it (`desk.pinned()`) when several reports have to agree.
+        actor: who asks; checked on every call.
+        name: of the report.
+        now: the present instant; "today" is its date in the reporting time zone.
+        from_date: first day, included.
+        to_date: last day, not included.
+        as_of: what happened after this day is not counted; None: as things stand.
+        tenant_id: one tenant only.
+        currency: one currency only, in any case.
+        **extra: what the report needs besides (`invoice_id`); what it does not name is ignored.
+
+    Raises:
+        ForbiddenError: the actor may not see it.
+        InvalidInputError: the range ends before it begins, or the currency is none.
+        QueryError: no such report, a needed value is missing, or there are no figures yet.
+    """
+    query = headers.header(name)
+    authorize(desk, actor, query.permission)
+    if from_date and to_date and to_date < from_date:
+        raise InvalidInputError(f"The range ends on {to_date} before it begins on {from_date}.")
+    if currency is not None:
+        money.exponent(currency)
+        currency = currency.lower()
+    params: dict[str, Any] = {
+        **extra,
+        "from_date": from_date,
+        "to_date": to_date,
+        "as_of": as_of,
+        "tenant_id": tenant_id,
+        "currency": currency,
+        "today": local_date(now, desk.settings.zone),
+        "now": now,
+    }
+    figures = desk.warehouse.pinned()
+    snapshot = figures.snapshot()
+    table = figures.run(name, params)
+    return Report(name, query.title, query.purpose, query.columns, table, snapshot.refreshed_at, snapshot.zone)
+
+
+def _info(query: Header) -> ReportInfo:
+    filters = tuple(p for p in FILTERS if p in query.params)
+    needs = tuple(p for p in query.params if p not in FILTERS and p not in _CLOCK)
+    return ReportInfo(query.name, query.title, query.purpose, filters, needs, query.grain, query.columns)
