@@ -1,0 +1,52 @@
+"""What all sessions share: the desk, and reports kept while the figures they come from are in force.
+
+A cached report's key is everything it depends on: the version of the warehouse, the actor (his roles decide what he
+may read), the day and the parameters. Arrow tables are immutable, so one copy serves every session.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from billing_core.services import reports
+from billing_core.services.access import Actor
+from billing_core.services.desk import Desk, open_desk
+from billing_core.settings import load_settings
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """Return the desk of this process, opened at first use.
+
+    Raises:
+        BillingError: a setting is broken or Postgres cannot be reached; the next call tries again.
+    """
+    return open_desk(load_settings())
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def _report(
+    version: str, actor: Actor, day: str, name: str, params: tuple[tuple[str, Any], ...], _now: datetime
+) -> reports.Report:
+    return reports.run(desk(), actor, name, now=_now, **dict(params))
+
+
+def report(actor: Actor, name: str, now: datetime, **params: Any) -> reports.Report:
+    """Run a report, or return it as it was already run on the same figures today.
+
+    Args:
+        actor: who reads.
+        name: of the dataset.
+        now: an aware instant.
+        **params: from_date, to_date, as_of, tenant_id, currency and what the dataset names besides.
+
+    Raises:
+        BillingError: not allowed, no such report, no figures yet.
+    """
+    held = desk()
+    snapshot = held.warehouse.snapshot()
+    day = now.astimezone(held.settings.zone).date().isoformat()
+    return _report(f"{snapshot.path}", actor, day, name, tuple(sorted(params.items())), now)

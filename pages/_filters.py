@@ -1,0 +1,127 @@
+"""Filters that live in the link: every view can be sent to a colleague.
+
+Streamlit's own `bind="query-params"` writes an option's *label* into the URL, and ours are names and localised
+months; links have to carry ids. So the URL is the truth here: a widget is set from it before it is drawn and writes
+it back when it changes. A value that the page does not know (an old link, a typo) falls back to the default, and the
+reader is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import streamlit as st
+
+NOTES = "_filter_notes"
+
+
+def note(text: str) -> None:
+    """Remember a remark about the link for `show_notes`."""
+    st.session_state.setdefault(NOTES, []).append(text)
+
+
+def show_notes() -> None:
+    """Show what could not be understood in the link, once."""
+    for text in st.session_state.pop(NOTES, []):
+        st.caption(f":orange[{text}]")
+
+
+def _remembered(param: str) -> str:
+    return f"_last_{param}"
+
+
+def put(param: str, value: str | None) -> None:
+    """Write one parameter of the link; None takes it out."""
+    if value is None:
+        st.query_params.pop(param, None)
+    else:
+        st.query_params[param] = value
+
+
+def choice(
+    label: str,
+    param: str,
+    options: Sequence[str],
+    *,
+    default: str,
+    name: Callable[[str], str] = str,
+    is_remembered: bool = False,
+    as_segments: bool = False,
+    help: str | None = None,
+) -> str:
+    """Draw a choice of one among some and return it.
+
+    Args:
+        label: shown above the widget.
+        param: its name in the link.
+        options: the values as they stand in the link; `default` is one of them.
+        default: chosen when the link says nothing; it is then left out of the link.
+        name: how a value reads.
+        is_remembered: keep the choice while the reader moves between pages (currency, for example).
+        as_segments: buttons side by side, for two to five short options.
+        help: one sentence on the term.
+    """
+    asked = st.query_params.get(param)
+    value = asked if asked in options else None
+    if asked is not None and value is None:
+        note(f"The link asks for {param} “{asked[:40]}”, which is not there; showing {name(default)}.")
+        put(param, None)
+    if value is None and is_remembered and st.session_state.get(_remembered(param)) in options:
+        value = st.session_state[_remembered(param)]
+    value = value or default
+    key = f"filter_{param}"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+    def changed() -> None:
+        chosen = st.session_state[key]
+        if is_remembered:
+            st.session_state[_remembered(param)] = chosen
+        put(param, None if chosen == default or chosen is None else chosen)
+
+    if as_segments:
+        st.segmented_control(label, options, format_func=name, key=key, required=True, on_change=changed, help=help)
+    else:
+        st.selectbox(label, options, format_func=name, key=key, on_change=changed, help=help)
+    # What a browser sends is not proof of anything: only a known option is passed on.
+    drawn = st.session_state[key]
+    return drawn if drawn in options else default
+
+
+def words(label: str, param: str, *, placeholder: str) -> str:
+    """Draw a search field and return what was typed, trimmed, at most 80 characters."""
+    value = st.query_params.get(param, "")[:80]
+    key = f"filter_{param}"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    st.text_input(
+        label,
+        key=key,
+        placeholder=placeholder,
+        type="search",
+        on_change=lambda: put(param, st.session_state[key] or None),
+    )
+    return value.strip()
+
+
+def month(param: str, known: Sequence[date]) -> date | None:
+    """Return the month in the link (`2026-10-01`) when it is one of those known, else None with a note."""
+    asked = st.query_params.get(param)
+    if asked is None:
+        return None
+    try:
+        day = date.fromisoformat(asked)
+    except ValueError:
+        day = None
+    if day is None or day not in known:
+        note(f"The link asks for month “{asked[:40]}”, which has no figures; showing all.")
+        put(param, None)
+        return None
+    return day
+
+
+def identifier(param: str) -> str | None:
+    """Return an id in the link as it stands, at most 120 characters; whether it exists is for the page to find out."""
+    asked = st.query_params.get(param)
+    return asked[:120] if asked else None

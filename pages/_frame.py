@@ -1,0 +1,159 @@
+"""The frame around every page: who may see it, what world it shows, and what happens when something fails.
+
+Every page file calls `show` first and does everything inside it, so a page checks its role however it was reached: by
+the menu, a deep link to a cold server, or by running the file itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from billing_core.errors import BillingError, ForbiddenError, QueryError
+from billing_core.services import access, reports
+from billing_core.services.access import Actor
+from billing_core.services.desk import Desk
+from billing_core.services.formatting import Reader, parse_locale
+from billing_core.settings import Mode
+from pages import _desk, _filters, _people, _tables
+from pages._registry import BY_NAME, PageSpec
+
+log = logging.getLogger("billing_desk.pages")
+
+MODE_LABEL = {Mode.DEMO: "Demo", Mode.TEST: "Test mode", Mode.LIVE: "Live", Mode.OFFLINE: "Offline"}
+MODE_COLOUR: dict[Mode, _tables.Colour] = {
+    Mode.DEMO: "gray",
+    Mode.TEST: "blue",
+    Mode.LIVE: "red",
+    Mode.OFFLINE: "violet",
+}
+MODE_HELP = {
+    Mode.DEMO: "A made-up company and a local stand-in for Stripe. Nothing here is real.",
+    Mode.TEST: "A real Stripe account in test mode. No money moves.",
+    Mode.LIVE: "The real Stripe account. What is done here is done to real customers.",
+    Mode.OFFLINE: "Imported data only; Stripe is switched off.",
+}
+STALE_AFTER = timedelta(minutes=10)
+STALE_HELP = "These figures are old: nothing has refreshed them for a while. `billing refresh` brings them up to date."
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page works with: the desk, who looks, how he reads, and what time it is."""
+
+    spec: PageSpec
+    desk: Desk
+    actor: Actor
+    reader: Reader
+    now: datetime
+
+    @property
+    def today(self) -> date:
+        """The date in the reporting zone."""
+        return self.now.astimezone(self.desk.settings.zone).date()
+
+    def report(self, name: str, **params: Any) -> reports.Report:
+        """Run a report as this actor (see `_desk.report`)."""
+        return _desk.report(self.actor, name, self.now, **params)
+
+
+def show(name: str, body: Callable[[Page], None]) -> None:
+    """Check the role, draw the frame and the page in it; turn every failure into something a person can act on.
+
+    Args:
+        name: the page in the registry.
+        body: draws the page.
+    """
+    spec = BY_NAME[name]
+    try:
+        desk = _desk.desk()
+        actor = _people.current(desk)
+        actor = access.authorize(desk, actor, spec.permission)
+        page = Page(spec, desk, actor, Reader(parse_locale(st.context.locale), desk.settings.zone), datetime.now(UTC))
+        _head(page)
+        remarks = st.container()
+        body(page)
+        with remarks:
+            _filters.show_notes()
+    except ForbiddenError as error:
+        _forbidden(spec, error)
+    except QueryError as error:
+        _nothing_yet(spec, error)
+    except BillingError as error:
+        log.warning("page %s: %s %s", name, error, error.ids)
+        st.error(str(error), title="This page cannot be shown right now", icon=":material/cloud_off:")
+        _again(name)
+    except Exception:
+        # The last line of defence: a bug must not show its insides, and must be found again by what the reader quotes.
+        reference = secrets.token_hex(4)
+        log.exception("page %s failed, reference %s", name, reference)
+        st.error(
+            "Something went wrong in the program while drawing this page. Nothing was changed. "
+            f"Try again; if it stays, quote reference **{reference}**.",
+            title="This page could not be drawn",
+            icon=":material/error:",
+        )
+        _again(name)
+
+
+def _head(page: Page) -> None:
+    """Draw the title and, small beside it, the mode, the age of the figures and who is looking."""
+    mode = page.desk.settings.mode
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="head"):
+        st.title(page.spec.title, anchor=False, width="content")
+        with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="status"):
+            st.badge(MODE_LABEL[mode], color=MODE_COLOUR[mode], help=MODE_HELP[mode])
+            snapshot = page.desk.warehouse.snapshot()
+            zone = page.desk.settings.reporting_timezone
+            seen = page.reader.as_of(snapshot.refreshed_at, page.now)
+            if page.now - snapshot.refreshed_at > STALE_AFTER:
+                st.badge(f"as of {seen}", color="orange", icon=":material/schedule:", help=STALE_HELP)
+                seen = ""
+            who = f"{page.actor.name}, {', '.join(page.actor.roles)}"
+            st.caption(
+                f"as of {seen} · {who}" if seen else who,
+                help=f"When the figures were last brought up to date ({zone}) and who is looking ({page.actor.email}).",
+                width="content",
+            )
+
+
+def _again(name: str) -> None:
+    if st.button("Try again", key=f"again_{name}", icon=":material/refresh:"):
+        st.rerun()
+
+
+def _forbidden(spec: PageSpec, error: ForbiddenError) -> None:
+    st.title(spec.title, anchor=False)
+    st.warning(str(error), title="This page is not for you to see", icon=":material/lock:")
+
+
+def _nothing_yet(spec: PageSpec, error: QueryError) -> None:
+    st.title(spec.title, anchor=False)
+    empty("No figures yet", str(error))
+    _again(spec.name)
+
+
+def empty(title: str, why: str, *, command: str | None = None) -> None:
+    """Draw an empty state: what is missing, why, and the next step.
+
+    Args:
+        title: what there is none of.
+        why: one or two sentences.
+        command: what to type to change that.
+    """
+    with st.container(border=True, key=f"empty_{abs(hash(title))}"):
+        st.markdown(f"**{title}**")
+        st.markdown(why)
+        if command:
+            st.code(command, language="bash", width="content")
+
+
+def open_page(name: str, **params: str) -> None:
+    """Go to another page with these parameters in its link; for callbacks of clicks."""
+    st.switch_page(BY_NAME[name].path, query_params=params)

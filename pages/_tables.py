@@ -1,0 +1,234 @@
+"""Tables: typed columns in the reader's locale, links into the product, export and explanation beside each.
+
+Money arrives as integer minor units and is shown as an exact decimal with the currency's own number of decimals;
+sorting in the browser therefore sorts by value. The header says the currency, cells do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from billing_core.money import exponent
+from billing_core.services import reports
+from billing_core.services.formatting import NOTHING, Reader
+
+Kind = Literal["text", "money", "count", "quantity", "date", "month", "status", "open", "time"]
+
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
+
+STATUS_COLOURS: Mapping[str, Colour] = {
+    "Paid": "green",
+    "Succeeded": "green",
+    "Open": "blue",
+    "Draft": "gray",
+    "Void": "gray",
+    "Past due": "orange",
+    "Uncollectible": "red",
+    "Failed": "red",
+}
+ROW_HEIGHT = 35
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as it is shown: the field of the report, its heading, how it reads and what it means.
+
+    `is_zero_nothing` shows an amount of zero as a dash, where most rows have none.
+    """
+
+    field: str
+    label: str
+    kind: Kind = "text"
+    help: str | None = None
+    width: Literal["small", "medium", "large"] | int | None = None
+    is_zero_nothing: bool = False
+
+
+def status_label(status: str, days_past_due: int | None = None) -> str:
+    """Return Stripe's status as a word; an open invoice beyond its due date is past due."""
+    if status == "open" and days_past_due is not None and days_past_due > 0:
+        return "Past due"
+    return status.replace("_", " ").capitalize()
+
+
+def to_decimal(minor: pa.ChunkedArray | pa.Array, currency: str) -> pa.ChunkedArray | pa.Array:
+    """Return minor units as exact decimals in major units."""
+    digits = exponent(currency)
+    whole = pc.cast(minor, pa.decimal128(38 - digits - 1, 0))
+    return pc.cast(pc.multiply(whole, pa.scalar(Decimal(1).scaleb(-digits))), pa.decimal128(38, digits), safe=False)
+
+
+def _money(
+    table: pa.Table, column: Column, currency: str | None, reader: Reader
+) -> tuple[pa.ChunkedArray | pa.Array, int | None]:
+    """Return the values and their decimals; with currencies of different decimals in one table, texts and None."""
+    amounts = table[column.field]
+    if column.is_zero_nothing:
+        amounts = pc.if_else(pc.equal(amounts, 0), pa.scalar(None, amounts.type), amounts)
+    if currency is not None:
+        return to_decimal(amounts, currency), exponent(currency)
+    codes = table["currency"].to_pylist()
+    if len({exponent(c) for c in codes if c}) <= 1:
+        shared = next((c for c in codes if c), "dkk")
+        return to_decimal(amounts, shared), exponent(shared)
+    texts = [reader.amount(a, c) if c else NOTHING for a, c in zip(amounts.to_pylist(), codes, strict=True)]
+    return pa.array(texts, pa.string()), None
+
+
+def _column(
+    table: pa.Table, column: Column, currency: str | None, reader: Reader
+) -> tuple[pa.ChunkedArray | pa.Array, Any]:
+    config = st.column_config
+    common: dict[str, Any] = {"help": column.help, "width": column.width}
+    values = table[column.field]
+    match column.kind:
+        case "money":
+            shown, digits = _money(table, column, currency, reader)
+            if digits is None:
+                return shown, config.TextColumn(column.label, alignment="right", **common)
+            return shown, config.NumberColumn(
+                column.label, format="localized", step=float(Decimal(1).scaleb(-digits)), **common
+            )
+        case "count" | "quantity":
+            return values, config.NumberColumn(column.label, format="localized", **common)
+        case "date":
+            return values, config.DateColumn(column.label, format="localized", **common)
+        case "time":
+            return values, config.DatetimeColumn(column.label, format="localized", timezone=str(reader.zone), **common)
+        case "month":
+            return values, config.DateColumn(column.label, format="MMM YYYY", **common)
+        case "status":
+            words = sorted({w for w in values.to_pylist() if w})
+            shown = pa.array([[w] if w else [] for w in values.to_pylist()], pa.list_(pa.string()))
+            colours = [STATUS_COLOURS.get(w, "gray") for w in words]
+            return shown, config.MultiselectColumn(column.label, options=words, color=colours, **common)
+        case _:
+            return values, config.TextColumn(column.label, **common)
+
+
+def with_texts(table: pa.Table, field: str, texts: Sequence[str | None]) -> pa.Table:
+    """Return the table with a column of texts added, or in the place of one of that name."""
+    column = strings(texts)
+    index = table.schema.get_field_index(field)
+    return table.append_column(field, column) if index < 0 else table.set_column(index, field, column)
+
+
+def with_labels(table: pa.Table, field: str, labels: Mapping[str, str]) -> pa.Table:
+    """Return the table with the codes of a column as words; a code without one is shown as plain words."""
+    return with_texts(
+        table, field, [labels.get(v, str(v).replace("_", " ").capitalize()) for v in table[field].to_pylist()]
+    )
+
+
+def strings(values: Sequence[str | None]) -> pa.Array:
+    """Return an Arrow array of texts."""
+    return pa.array(values, pa.string())
+
+
+def show(
+    table: pa.Table,
+    columns: Sequence[Column],
+    *,
+    key: str,
+    reader: Reader,
+    alt: str,
+    currency: str | None = None,
+    on_open: Mapping[str, Callable[[Mapping[str, Any]], None]] | None = None,
+    rows: int = 12,
+) -> None:
+    """Draw a table; the header stays while its rows scroll, a click on a heading sorts.
+
+    Args:
+        table: the report's rows.
+        columns: what to show of them, most useful first.
+        key: unique on the page.
+        reader: locale and zone.
+        alt: the table's name for those who cannot see it.
+        currency: of all money columns; None when each row has its own `currency`.
+        on_open: for columns of kind "open", what a click on a cell does with its row.
+        rows: how many are visible before it scrolls.
+    """
+    arrays: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
+    for column in columns:
+        if column.kind != "open":
+            arrays[column.field], configs[column.field] = _column(table, column, currency, reader)
+        else:
+            act = (on_open or {})[column.field]
+            cell_key = f"{key}_{column.field}"
+
+            def clicked(cell_key: str = cell_key, act: Callable[[Mapping[str, Any]], None] = act) -> None:
+                cell = st.session_state[cell_key]
+                if cell is not None and 0 <= cell.row < table.num_rows:
+                    act(table.slice(cell.row, 1).to_pylist()[0])
+
+            # The mark says that a click leads somewhere; a button cell looks like text until the pointer is on it.
+            arrays[column.field] = strings([f"{text} ›" if text else None for text in table[column.field].to_pylist()])
+            configs[column.field] = st.column_config.ButtonColumn(
+                column.label,
+                type="tertiary",
+                alignment="left",
+                key=cell_key,
+                on_click=clicked,
+                help=column.help,
+                width=column.width,
+            )
+    height = ROW_HEIGHT * (min(table.num_rows, rows) + 1) + 3
+    st.dataframe(
+        pa.table(arrays),
+        column_config=configs,
+        hide_index=True,
+        key=key,
+        height=height,
+        placeholder=NOTHING,
+        alt=alt,
+        row_height=ROW_HEIGHT,
+    )
+
+
+def beside(report: reports.Report, reader: Reader, *, key: str, what: str) -> None:
+    """Put the two things that go with every figure next to it: where it comes from, and its rows as a file.
+
+    Args:
+        report: the report shown.
+        reader: for the as-of time.
+        key: unique on the page.
+        what: used in the file's name and the button's help.
+    """
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.download_button(
+            "CSV",
+            data=lambda: reports.to_csv(report),
+            file_name=f"{what}.csv",
+            mime="text/csv",
+            key=f"csv_{key}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help=f"All {report.table.num_rows:,} rows of this report",
+        )
+        explain(report, reader, key=key)
+
+
+def explain(report: reports.Report, reader: Reader, *, key: str) -> None:
+    """Draw the "how is this computed" of a report: its definition, what each column means, as of when and in which
+    zone."""
+    with st.popover("How is this computed?", type="tertiary", icon=":material/help:", key=f"explain_{key}"):
+        st.markdown(f"**{report.title}**")
+        st.markdown(report.purpose)
+        st.markdown("\n".join(f"- **{c.name}** {_unit(c)}– {c.meaning}" for c in report.columns))
+        st.caption(
+            f"As of {reader.day(report.as_of.astimezone(reader.zone).date())}, days and months in {reader.zone.key}. "
+            f"On the command line: `billing report {report.name}`."
+        )
+
+
+def _unit(column: Any) -> str:
+    return f"({column.unit}) " if column.unit else ""

@@ -1,0 +1,191 @@
+"""Overview: how billing stands, and what needs attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from billing_core.periods import add_months, month_of
+from billing_core.services.formatting import change_ratio
+from pages import _charts, _currency, _frame, _tables
+from pages._frame import Page
+from pages._tables import Column
+
+KIND_LABEL = {
+    "past_due": "Past due",
+    "payment_failed": "Payment failed",
+    "draft_finalizing": "Draft about to finalize",
+    "no_subscription": "Occupied, not billed",
+    "uncollectible": "Uncollectible",
+    "dispute": "Disputed",
+}
+
+
+def _row(rows: list[dict[str, Any]], month: date) -> Mapping[str, Any]:
+    return next((r for r in rows if r["month"] == month), {})
+
+
+def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
+    """Four figures: two of the last month that is over, two of today; each against the month before."""
+    reader = page.reader
+    this_month = month_of(page.today)
+    last, before = add_months(this_month, -1), add_months(this_month, -2)
+    done = [r for r in rows if r["month"] < this_month]
+    month, previous = reader.month_name(last), reader.month_name(before)
+
+    def flow(label: str, field: str, help: str) -> None:
+        now, then = _row(rows, last).get(field), _row(rows, before).get(field)
+        ratio = change_ratio(then, now)
+        st.metric(
+            f"{label}, {month}",
+            reader.compact(now, currency),
+            None if ratio is None else reader.change(ratio),
+            delta_description=f"vs {previous}",
+            border=True,
+            height="stretch",
+            help=help,
+            chart_data=[v or 0 for v in _charts.drawn([r[field] for r in done], currency)],
+            chart_type="bar",
+        )
+
+    def stock(label: str, field: str, help: str, *, is_money: bool, good: str) -> None:
+        now, then = _row(rows, this_month).get(field), _row(rows, last).get(field)
+        ratio = change_ratio(then, now)
+        values = [r[field] for r in rows]
+        st.metric(
+            label,
+            reader.compact(now, currency) if is_money else reader.number(now),
+            None if ratio is None else reader.change(ratio),
+            delta_color="normal" if good == "up" else "inverse",
+            delta_description=f"vs end of {month}",
+            border=True,
+            height="stretch",
+            help=help,
+            chart_data=[
+                v or 0 for v in (_charts.drawn(values, currency) if is_money else _charts.drawn_numbers(values))
+            ],
+            chart_type="area",
+        )
+
+    with st.grid(4, min_column_width=210, gap="small"):
+        flow("Net invoiced", "net_minor", "Invoices finalized in the month less credit notes issued in it, ex tax.")
+        flow("Collected", "collected_minor", "Payments by the date they were paid, incl. tax.")
+        stock(
+            "Past due",
+            "past_due_minor",
+            "What is open on invoices beyond their due date, today.",
+            is_money=True,
+            good="down",
+        )
+        stock(
+            "Units occupied",
+            "units_count",
+            "Distinct units occupied today, all tenants and currencies.",
+            is_money=False,
+            good="up",
+        )
+
+
+def _answer(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
+    """One sentence that says how it stands."""
+    reader, this_month = page.reader, month_of(page.today)
+    last, before = add_months(this_month, -1), add_months(this_month, -2)
+    net = _row(rows, last).get("net_minor")
+    change = change_ratio(_row(rows, before).get("net_minor"), net)
+    today = _row(rows, this_month)
+    parts = [f"{reader.month_name(last)} brought **{reader.money(net, currency, whole=True)}** net"]
+    if change is not None:
+        more = "more than" if change > 0 else "less than" if change < 0 else "as much as"
+        amount = f"{reader.percent(abs(change), 1)} " if change else ""
+        parts.append(f", {amount}{more} {reader.month_name(before)}")
+    parts.append(f". **{reader.money(today.get('open_minor'), currency, whole=True)}** is open")
+    if today.get("past_due_minor"):
+        parts.append(f", of which **{reader.money(today['past_due_minor'], currency, whole=True)}** is past due")
+    st.markdown("".join(parts) + ".")
+
+
+def _chart(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
+    reader = page.reader
+    axis = _charts.month_axis([r["month"] for r in rows], reader, page.today)
+    net, paid = [r["net_minor"] for r in rows], [r["collected_minor"] for r in rows]
+    invoiced = _charts.Series(
+        "Net invoiced", _charts.INVOICED, _charts.drawn(net, currency), [reader.money(a, currency) for a in net]
+    )
+    collected = _charts.Series(
+        "Collected", _charts.COLLECTED, _charts.drawn(paid, currency), [reader.money(a, currency) for a in paid]
+    )
+    st.subheader("Net invoiced and collected", anchor=False)
+    st.caption(
+        f"{currency.upper()} per month, net invoiced ex tax, collected incl. tax. Months of {reader.zone.key}; "
+        "the hatched one is not over. Click a month for its rows."
+    )
+    _charts.chart(
+        _charts.bars(axis, [invoiced], reader, line=collected),
+        key=f"overview_{currency}",
+        alt=_charts.alt_text(
+            f"Net invoiced and collected per month in {currency.upper()}", axis, [invoiced, collected]
+        ),
+        on_click=lambda data: _frame.open_page("revenue", month=str(data[0]), currency=currency) if data else None,
+    )
+
+
+def _attention(page: Page) -> None:
+    st.subheader("Needs attention", anchor=False)
+    report = page.report("attention")
+    if report.table.num_rows == 0:
+        _frame.empty(
+            "Nothing needs attention",
+            "No invoice is past due, no payment failed, no draft is about to finalize, every occupied unit is billed.",
+        )
+        return
+    table = _tables.with_labels(report.table, "kind", KIND_LABEL)
+
+    def opened(row: Mapping[str, Any]) -> None:
+        subject = row.get("subject_id") or ""
+        if subject.startswith("in_") or row["kind"] in {"Past due", "Uncollectible", "Draft about to finalize"}:
+            _frame.open_page("invoices", invoice=subject)
+        else:
+            _frame.open_page("usage", tenant=row["tenant_id"])
+
+    _tables.show(
+        table,
+        [
+            Column("tenant_name", "Tenant", "open", "Open the tenant's invoice or units", 220),
+            Column("kind", "What", "status", width=170),
+            Column("amount_minor", "Amount", "money"),
+            Column("currency", "Currency", width=80),
+            Column("since_on", "Since", "date"),
+            Column("detail", "Detail", width="large"),
+        ],
+        key="attention",
+        reader=page.reader,
+        alt="What needs attention, one row per finding",
+        on_open={"tenant_name": opened},
+    )
+    _tables.beside(report, page.reader, key="attention", what="attention")
+
+
+def body(page: Page) -> None:
+    """Draw the page."""
+    report = page.report("overview_kpis")
+    if report.table.num_rows == 0:
+        _frame.empty(
+            "No figures yet",
+            "There are no invoices and no occupied units. Import tenants, occupancies and invoices, "
+            "or mirror a Stripe account, then refresh.",
+            command="billing import tenants tenants.csv\nbilling import occupancies occupancies.csv\nbilling refresh",
+        )
+        return
+    currency = _currency.choose(report.table["currency"].to_pylist())
+    rows = [r for r in report.table.to_pylist() if r["currency"] == currency]
+    _answer(page, rows, currency)
+    _kpis(page, rows, currency)
+    _chart(page, rows, currency)
+    _tables.beside(report, page.reader, key="overview_kpis", what="overview_kpis")
+    _attention(page)
+
+
+_frame.show("overview", body)
