@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,13 +62,13 @@ def open_context(
     """
     settings = settings or load_settings()
     now = datetime.now(UTC)
-    with attached_postgres(settings):
-        if needs_stripe:
-            with attached_sandbox(settings) as reachable, _open_desk(reachable) as desk:
-                yield Context(reachable, desk, _actor(desk, acting_as), now)
-        else:
-            with _open_desk(settings) as desk:
-                yield Context(settings, desk, _actor(desk, acting_as), now)
+    with attached_postgres(settings), _open_desk(settings) as desk:
+        actor = _actor(desk, acting_as)
+        if not needs_stripe:
+            yield Context(settings, desk, actor, now)
+            return
+        with attached_sandbox(settings) as reachable:
+            yield Context(reachable, replace(desk, settings=reachable), actor, now)
 
 
 @contextmanager

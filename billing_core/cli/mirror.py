@@ -34,8 +34,10 @@ def mirror(
         raise ConflictError("BILLING_OFFLINE is set, so there is no Stripe to mirror. Unset it, or import CSV files.")
     with open_context(acting_as=acting_as, needs_stripe=True, settings=settings) as context:
         from billing_core.gateway import open_gateway
+        from billing_core.services.access import authorize
         from billing_core.services.mirror import mirror as run
 
+        authorize(context.desk, context.actor, "data.refresh")
         result = run(
             context.desk, open_gateway(context.settings), zone=context.settings.zone, full=full, now=context.now
         )

@@ -42,6 +42,7 @@ def sandbox(
     anew. Point an SDK at the printed address and use any sk_test_ key.
     """
     settings = load_settings()
+    processes.exit_on_sigterm()
     if attached:
         processes.end_with_parent()
     port = port if port is not None else settings.sandbox_port

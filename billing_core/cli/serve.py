@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -35,6 +36,7 @@ def serve(
 ) -> None:
     """Run the web app alone; `billing up` runs everything."""
     settings = load_settings()
+    processes.exit_on_sigterm()
     if attached:
         processes.end_with_parent()
     host, port = host or settings.host, settings.port if port is None else port
@@ -52,15 +54,19 @@ def serve(
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         if not attached:
             typer.echo(f"Billing Desk listens on {address(host, port)}")
-        uvicorn.run(
-            "app:app",
-            host=host,
-            port=port,
-            log_level="warning",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            proxy_headers=False,
-            server_header=False,
-        )
+        try:
+            uvicorn.run(
+                "app:app",
+                host=host,
+                port=port,
+                log_level="warning",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                proxy_headers=False,
+                server_header=False,
+            )
+        finally:
+            # The app froze its objects out of the garbage collector's sight; they must go before the interpreter does.
+            gc.unfreeze()
 
 
 def postgres(attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False) -> None:

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def worker(attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False) -> None:
     """Run jobs and schedules (mirror, refresh, housekeeping) until told to stop."""
     settings = load_settings()
+    processes.exit_on_sigterm()
     if attached:
         processes.end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
