@@ -82,6 +82,16 @@ from payments as p
 left join invoices as i on p.invoice_id = i.invoice_id
 where p.status in ('paid', 'succeeded');
 
--- The days from one date up to and including another.
-create or replace macro days_between(first_day, last_day) as table
-select cast(d.day as date) as day from generate_series(first_day, last_day, interval 1 day) as d (day);
+-- Subscriptions that run at an instant, whatever their state of payment.
+create or replace macro running_subscriptions(instant) as table
+select
+    subscription_id,
+    tenant_id,
+    customer_id,
+    currency,
+    status
+from subscriptions
+where
+    status in ('active', 'past_due', 'trialing', 'unpaid', 'paused')
+    and (ended_at is null or ended_at > instant)
+    and (started_at is null or started_at <= instant);
