@@ -72,7 +72,8 @@ class Database:
             except BaseException:
                 transaction.rollback()
                 raise
-            _commit(transaction)
+            if transaction.is_active:  # unless the caller rolled it back himself, as a dry run does
+                _commit(transaction)
 
     def close(self) -> None:
         """Close the pool; the object can still be used and opens new connections."""

@@ -1,7 +1,7 @@
 """The data model: schema `billing`, SQLAlchemy Core tables.
 
-Conventions: `_minor` is a bigint in minor units of `currency` (lower-case ISO code) · `_at` is timestamptz (UTC) · `_on`
-is the date of the instant of the same name in the reporting time zone, stored beside it because `date_trunc` of a
+Conventions: `_minor` is a bigint in minor units of `currency` (lower-case ISO code) · `_at` is timestamptz (UTC) ·
+`_on` is the date of the instant of the same name in the reporting time zone, stored beside it because `date_trunc` of a
 timestamptz is what costs in reports · `_count`, `_ratio`, `is_` as named · ids are text, Stripe's own where the row
 mirrors Stripe, and `raw` is then the object as Stripe sent it.
 Every table made with `tracked(...)` carries `chg` (the transaction that last wrote the row, the warehouse's refresh

@@ -101,8 +101,8 @@ def _unprivileged() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
     except KeyError:
         raise StoreError(
-            "Postgres does not run as root and there is no other user to run it as. Start Billing Desk as a normal user, "
-            "or set DATABASE_URL."
+            "Postgres does not run as root and there is no other user to run it as. Start Billing Desk as a normal "
+            "user, or set DATABASE_URL."
         ) from None
 
 
