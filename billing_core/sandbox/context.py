@@ -60,9 +60,9 @@ class Context:
     # --- objects -----------------------------------------------------------------------------------------------------
 
     def need(self, kind: str, object_id: str, param: str = "id") -> Obj:
-        """Return an object to read, or raise Stripe's resource_missing."""
+        """Return an object to read, or raise Stripe's resource_missing; a deleted customer is missing too."""
         obj = self.state.get(kind, object_id)
-        if obj is None:
+        if obj is None or obj.get("deleted") is True:
             raise missing(kind, object_id, param)
         return obj
 

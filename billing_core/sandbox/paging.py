@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from billing_core.sandbox.context import Context
@@ -9,6 +10,8 @@ from billing_core.sandbox.errors import StripeFault, invalid
 from billing_core.sandbox.render import render
 from billing_core.sandbox.routes import Page
 from billing_core.sandbox.state import Obj
+
+_COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
@@ -33,9 +36,8 @@ def is_within(value: int | None, wanted: Any) -> bool:
     if value is None:
         return False
     if not isinstance(wanted, dict):
-        return value == wanted
-    checks = {"gt": value.__gt__, "gte": value.__ge__, "lt": value.__lt__, "lte": value.__le__}
-    return all(checks[name](int(bound)) for name, bound in wanted.items())
+        return value == int(wanted)
+    return all(_COMPARE[name](value, int(bound)) for name, bound in wanted.items())
 
 
 def answer_page(ctx: Context, page: Page, params: Obj) -> Obj:
@@ -49,7 +51,7 @@ def answer_page(ctx: Context, page: Page, params: Obj) -> Obj:
     if "created" in params:
         objects = [o for o in objects if is_within(o.get("created"), params["created"])]
     if not page.is_ordered:
-        objects.reverse()
+        objects.sort(key=lambda o: -int(o["_seq"]))
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
         raise invalid("You can only pass one of these parameters: starting_after, ending_before.", "ending_before")

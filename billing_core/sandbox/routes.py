@@ -24,8 +24,10 @@ Handler = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Page:
-    """A list answer before paging: all objects that match, newest first unless `is_ordered`; the server applies limit
-    and cursors.
+    """A list answer before paging: all objects that match; the server applies limit and cursors.
+
+    Stored objects come in any order and are answered newest first, unless `is_ordered` says that they come as they are
+    to be answered.
     """
 
     objects: Iterable[Obj]
