@@ -88,7 +88,7 @@ async def mirror_now(context: procrastinate.JobContext, timestamp: int | None = 
     result = await place.attempt(
         MIRROR, lambda: mirror(desk, gateway, zone=desk.settings.zone, full=False, now=datetime.now(UTC))
     )
-    if result and result.has_changed:
+    if result and result.changed_count:
         with suppress(exceptions.AlreadyEnqueued):
             await refresh_now.defer_async()
 

@@ -7,7 +7,6 @@ as the last one to use them, stops them again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from billing_core import processes
+from billing_core.children import ATTACHED, ChildSpec, Supervisor, billing_command, settings_environment
 from billing_core.errors import ConflictError, GatewayError, NotFoundError, StoreError
 from billing_core.settings import Mode, Settings, load_settings
 
@@ -29,7 +29,7 @@ ActingAs = Annotated[
     str | None,
     typer.Option("--as", metavar="EMAIL", help="Who acts (else BILLING_ACTOR; in the demo its admin)."),
 ]
-SANDBOX_READY_SECONDS = 60.0
+SANDBOX_READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def attached_sandbox(settings: Settings) -> Iterator[Settings]:
     if url:
         yield settings.model_copy(update={"stripe_api_base": url})
         return
-    supervisor = processes.Supervisor(settings.home, say=lambda line: typer.echo(line, err=True), on_change=_ignore)
+    supervisor = Supervisor(settings.home, say=lambda line: typer.echo(line, err=True), on_change=_ignore)
     try:
         url = start_sandbox(supervisor, settings)
         yield settings.model_copy(update={"stripe_api_base": url})
@@ -194,30 +194,36 @@ def _ignore(_: list[processes.Process]) -> None:
     pass
 
 
-def sandbox_spec(settings: Settings) -> processes.ChildSpec:
+def sandbox_spec(settings: Settings) -> ChildSpec:
     """Describe the sandbox of a home as a child process on a port that is free now."""
     port = settings.sandbox_port or processes.free_port()
-    return processes.ChildSpec(
+    return ChildSpec(
         "sandbox",
-        processes.billing_command("sandbox", "--port", str(port), processes.ATTACHED),
-        environment=processes.settings_environment(settings),
+        billing_command("sandbox", "--port", str(port), ATTACHED),
+        environment=settings_environment(settings),
         url=f"http://127.0.0.1:{port}",
         ready_path="/health",
     )
 
 
-def start_sandbox(supervisor: processes.Supervisor, settings: Settings) -> str:
+def start_sandbox(supervisor: Supervisor, settings: Settings, *, may_be_catching_up: bool = False) -> str:
     """Start a home's sandbox as a child and wait until it answers; returns its URL.
+
+    Args:
+        supervisor: who keeps it running.
+        settings: whose `home` it is.
+        may_be_catching_up: do not wait until its clock has gone through the time that it was off.
 
     Raises:
         GatewayError: it did not start.
         ConflictError: another process has just begun to serve it.
     """
     child = supervisor.start(sandbox_spec(settings))
-    deadline = time.monotonic() + SANDBOX_READY_SECONDS
-    is_ready, answer = supervisor.wait_ready(child, patience_seconds=deadline - time.monotonic())
+    is_ready, answer = supervisor.wait_ready(
+        child, patience_seconds=SANDBOX_READY_SECONDS, is_any_answer_enough=may_be_catching_up
+    )
     if is_ready:
         return str(child.spec.url)
-    if serving_sandbox(settings.home):
+    if serving_sandbox(settings.home) not in (None, child.spec.url):
         raise ConflictError("Another process has just begun to serve this sandbox. Run the command again.")
-    raise GatewayError(f"The sandbox did not start ({answer}). Its log is {child.log}.")
+    raise GatewayError(f"The sandbox is not ready ({answer}). Its log is {child.log}.")

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from billing_core import processes
+from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm
 from billing_core.cli.context import sandbox_file
 from billing_core.errors import ConflictError
 from billing_core.settings import load_settings
@@ -32,7 +33,7 @@ def sandbox(
         bool,
         typer.Option("--empty", help="Serve an account of its own, without the demo's objects, kept per port."),
     ] = False,
-    attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False,
+    attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = False,
 ) -> None:
     """Run the Stripe sandbox alone: a local server that the Stripe SDK talks to.
 
@@ -42,9 +43,9 @@ def sandbox(
     anew. Point an SDK at the printed address and use any sk_test_ key.
     """
     settings = load_settings()
-    processes.exit_on_sigterm()
+    exit_on_sigterm()
     if attached:
-        processes.end_with_parent()
+        end_with_parent()
     port = port if port is not None else settings.sandbox_port
     port = port or processes.free_port(HOST)
     if not processes.is_port_free(HOST, port):
@@ -78,7 +79,7 @@ def serve_file(path: Path, port: int, *, is_quiet: bool) -> None:
             )
 
     with _only_server_of(path, url):
-        serve(path, port, is_empty=True, ready=ready)
+        serve(path, port, is_empty=True, host=HOST, ready=ready)
 
 
 @contextmanager

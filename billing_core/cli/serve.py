@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from billing_core import processes
+from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm, settings_environment
 from billing_core.cli.context import attached_postgres
 from billing_core.errors import ConflictError, NotFoundError
 from billing_core.settings import load_settings
@@ -32,20 +33,20 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (else BILLING_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (else BILLING_PORT).")] = None,
-    attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False,
+    attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = False,
 ) -> None:
     """Run the web app alone; `billing up` runs everything."""
     settings = load_settings()
-    processes.exit_on_sigterm()
+    exit_on_sigterm()
     if attached:
-        processes.end_with_parent()
+        end_with_parent()
     host, port = host or settings.host, settings.port if port is None else port
     port = port or processes.free_port(host)
     if not processes.is_port_free(host, port):
         raise busy_port(host, port)
     with attached_postgres(settings, may_create=True):
         # Streamlit reads its configuration from the working directory, and settings may name paths relative to ours.
-        os.environ.update(processes.settings_environment(settings))
+        os.environ.update(settings_environment(settings))
         os.chdir(project_root())
         sys.path.insert(0, str(project_root()))
 
@@ -69,13 +70,13 @@ def serve(
             gc.unfreeze()
 
 
-def postgres(attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False) -> None:
+def postgres(attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = False) -> None:
     """Keep the embedded Postgres running in the foreground and print its address, for psql and other tools."""
     settings = load_settings()
     if settings.database_url:
         raise ConflictError("DATABASE_URL names another Postgres, so there is no embedded one to run.")
     if attached:
-        processes.end_with_parent()
+        end_with_parent()
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

@@ -15,11 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from billing_core import processes
+from billing_core.children import ATTACHED, ChildSpec, Supervisor, billing_command, settings_environment
 from billing_core.cli import init
 from billing_core.cli.context import attached_postgres, sandbox_file, start_sandbox, uses_sandbox
 from billing_core.cli.serve import address, busy_port, project_root
 from billing_core.errors import BillingError, ConflictError, InvalidInputError
-from billing_core.processes import ChildSpec, Process, Run, Supervisor
+from billing_core.processes import Process, Run
 from billing_core.settings import Mode, Settings, load_settings
 
 WEB_READY_SECONDS = 120.0
@@ -130,16 +131,14 @@ def _stopped_at_the_end(supervisor: Supervisor) -> Iterator[None]:
 
 def _start_children(settings: Settings, supervisor: Supervisor) -> Settings:
     """Make or bring up to date the data and start what the mode needs; returns settings that say where Stripe is."""
-    environment = processes.settings_environment
+    environment = settings_environment
     if not settings.database_url:
-        supervisor.start(
-            ChildSpec("postgres", processes.billing_command("postgres", processes.ATTACHED), environment(settings))
-        )
+        supervisor.start(ChildSpec("postgres", billing_command("postgres", ATTACHED), environment(settings)))
 
     def start_web() -> None:
         spec = ChildSpec(
             "web",
-            processes.billing_command("serve", processes.ATTACHED),
+            billing_command("serve", ATTACHED),
             environment(settings),
             url=address(settings.host, settings.port),
             ready_path="/health",
@@ -159,10 +158,10 @@ def _start_children(settings: Settings, supervisor: Supervisor) -> Settings:
     _wait_for_web(settings, supervisor)
     if uses_sandbox(settings):
         sandbox = next((child.spec.url for child in supervisor.children if child.spec.name == "sandbox"), None)
-        settings = settings.model_copy(update={"stripe_api_base": sandbox or start_sandbox(supervisor, settings)})
-    supervisor.start(
-        ChildSpec("worker", processes.billing_command("worker", processes.ATTACHED), environment(settings))
-    )
+        settings = settings.model_copy(
+            update={"stripe_api_base": sandbox or start_sandbox(supervisor, settings, may_be_catching_up=True)}
+        )
+    supervisor.start(ChildSpec("worker", billing_command("worker", ATTACHED), environment(settings)))
     return settings
 
 
@@ -201,8 +200,8 @@ def _wait_for_web(settings: Settings, supervisor: Supervisor) -> None:
     web = next(child for child in supervisor.children if child.spec.name == "web")
     with init.step("Web app"):
         is_ready, answer = supervisor.wait_ready(web, patience_seconds=WEB_READY_SECONDS)
-    if "web" in supervisor.given_up:
-        raise BillingError(f"The web app does not start. Its log is {web.log}; `billing doctor` checks the rest.")
+    if not web.is_running:
+        raise BillingError(f"The web app does not start: {answer}. Its log is {web.log}.")
     if not is_ready:
         # It serves, and says why it cannot show figures: the reader is better served by the page than by nothing.
         typer.echo(f"The web app answers but is not ready yet: {answer}")

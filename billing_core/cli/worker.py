@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from billing_core import processes
+from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm
 from billing_core.cli.context import attached_postgres, attached_sandbox
 from billing_core.settings import load_settings
 
@@ -17,12 +17,12 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
 
 
-def worker(attached: Annotated[bool, typer.Option(processes.ATTACHED, hidden=True)] = False) -> None:
+def worker(attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = False) -> None:
     """Run jobs and schedules (mirror, refresh, housekeeping) until told to stop."""
     settings = load_settings()
-    processes.exit_on_sigterm()
+    exit_on_sigterm()
     if attached:
-        processes.end_with_parent()
+        end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # One line per job and tick would be most of the log; what goes wrong is still said.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)

@@ -258,8 +258,8 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "Every setting comes from the environment or from a file `.env` in the working directory; the environment wins. "
-            "`billing doctor` shows what is in force and where it came from. `make docs` writes this page from "
+            "Every setting comes from the environment or from a file `.env` in the working directory; the environment "
+            "wins. `billing doctor` shows what is in force and where it came from. `make docs` writes this page from "
             "`billing_core/settings.py`.",
             "",
             "| variable | default | what it does |",

@@ -13,22 +13,23 @@ import psutil
 import pytest
 
 from billing_core import processes
+from billing_core.children import LOG_BYTES, Child, ChildSpec, Supervisor, open_log, settings_environment
 from billing_core.errors import ConflictError
-from billing_core.processes import Child, ChildSpec, Process, Run, Supervisor
+from billing_core.processes import Process, Run
 
-CHILD = "from billing_core.processes import end_with_parent; import time; end_with_parent(); time.sleep(600)"
+CHILD = "from billing_core.children import end_with_parent; import time; end_with_parent(); time.sleep(600)"
 PARENT = """
 import sys, time
 from pathlib import Path
-from billing_core import processes
+from billing_core import children, processes
 home = Path(sys.argv[1])
 parent = processes.this_process("up", "http://127.0.0.1:1")
-def record(children):
-    processes.write_run(home, processes.Run(parent, "demo", tuple(children)))
+def record(listed):
+    processes.write_run(home, processes.Run(parent, "demo", tuple(listed)))
 with processes.hold(home):
-    supervisor = processes.Supervisor(home, say=print, on_change=record)
+    supervisor = children.Supervisor(home, say=print, on_change=record)
     for name in ("first", "second"):
-        supervisor.start(processes.ChildSpec(name, (sys.executable, "-c", sys.argv[2])))
+        supervisor.start(children.ChildSpec(name, (sys.executable, "-c", sys.argv[2])))
     print("started", flush=True)
     time.sleep(600)
 """
@@ -160,12 +161,12 @@ def test_last_one_out_calls_the_end_even_when_the_first_left_before(tmp_path: Pa
 def test_large_log_moves_aside(tmp_path: Path):
     """A log beyond the limit becomes `.1`, the one before `.2`; the newest lines go to a new file."""
     log = tmp_path / "web.log"
-    log.write_bytes(b"x" * (processes.LOG_BYTES + 1))
+    log.write_bytes(b"x" * (LOG_BYTES + 1))
     (tmp_path / "web.log.1").write_text("older")
-    with processes.open_log(log) as output:
+    with open_log(log) as output:
         output.write(b"new\n")
     assert log.read_text() == "new\n"
-    assert (tmp_path / "web.log.1").stat().st_size == processes.LOG_BYTES + 1
+    assert (tmp_path / "web.log.1").stat().st_size == LOG_BYTES + 1
     assert (tmp_path / "web.log.2").read_text() == "older"
 
 
@@ -174,7 +175,7 @@ def test_child_sees_the_settings_of_its_parent(home: Path, environment):
     from billing_core.settings import Settings
 
     settings = Settings(home=home, port=8600, demo_tenants=20, browser=False)
-    passed = processes.settings_environment(settings)
+    passed = settings_environment(settings)
     assert passed["BILLING_HOME"] == str(home)
     assert passed["BILLING_PORT"] == "8600"
     assert "STRIPE_API_KEY" not in passed
