@@ -79,7 +79,7 @@ def refresh(url: str, directory: Path, *, zone: ZoneInfo, now: datetime, full: b
     """
     with versions.only_refresher(directory):
         current = versions.read_state(directory)
-        versions.sweep(directory, current.version if current else None)
+        versions.sweep_drafts(directory)
         with open_source(url) as source:
             shape = shape_digest(source.tables, shared.text(), str(zone), _FORMAT, duckdb.__version__)
             if full or current is None or not _continues(current, source, shape, directory):
@@ -199,9 +199,9 @@ def _create(connection: duckdb.DuckDBPyConnection, source: Source, table: TableS
 def _insert(connection: duckdb.DuckDBPyConnection, table: TableShape, rows: pa.Table | pa.RecordBatchReader) -> int:
     connection.register("incoming", rows)
     values = ", ".join(f'cast("{c.name}" as {c.duckdb_type})' for c in table.columns)
-    inserted = connection.execute(f'insert into "{table.name}" select {values} from incoming').fetchone()
+    [(inserted,)] = connection.execute(f'insert into "{table.name}" select {values} from incoming').fetchall()
     connection.unregister("incoming")
-    return int(inserted[0]) if inserted else 0
+    return int(inserted)
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, source: Source, change: Change) -> frozenset[str]:
@@ -211,7 +211,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, source: Source, change: Change
         rows, deleted = change.rows[table.name], change.deleted.get(table.name)
         if table.name in change.replaced:
             touched.add(table.name)
-            connection.execute(f'delete from "{table.name}"')
+            connection.execute(f'delete from "{table.name}"').fetchall()
             _insert(connection, table, rows)
             continue
         # Deletions first: a key that was deleted and written again is among the rows.
@@ -231,13 +231,13 @@ def _delete(connection: duckdb.DuckDBPyConnection, table: TableShape, keys: pa.T
     types = {c.name: c.duckdb_type for c in table.columns}
     connection.register("incoming", keys)
     same = " and ".join(f'old."{name}" = cast(incoming."{name}" as {types[name]})' for name, _ in table.key)
-    connection.execute(f'delete from "{table.name}" as old using incoming where {same}')
+    connection.execute(f'delete from "{table.name}" as old using incoming where {same}').fetchall()
     connection.unregister("incoming")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: TableShape) -> int:
-    found = connection.execute(f'select count(*) from "{table.name}"').fetchone()
-    return int(found[0]) if found else 0
+    [(found,)] = connection.execute(f'select count(*) from "{table.name}"').fetchall()
+    return int(found)
 
 
 def _write_info(connection: duckdb.DuckDBPyConnection, state: State) -> None:

@@ -92,8 +92,12 @@ class Warehouse:
             return held
         for _ in range(_OPEN_ATTEMPTS):
             state = self._state()
-            if held is not None and held.state.version == state.version:
+            if held is not None and (held.state.version, held.state.published_at) == (
+                state.version,
+                state.published_at,
+            ):
                 return held
+            held = self._open = None
             try:
                 held = _Open(state, _connect(versions.file_of(self.directory, state.version)))
             except duckdb.IOException:
@@ -108,8 +112,8 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     with _opening:
         connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
         # Connections of one process to one file share an instance, whose settings the first one has locked.
-        locked = connection.execute("select current_setting('lock_configuration')").fetchone()
-        if not (locked and locked[0]):
+        [(is_locked,)] = connection.execute("select current_setting('lock_configuration')").fetchall()
+        if not is_locked:
             connection.execute("set global timezone = 'UTC'")
             connection.execute("set global lock_configuration = true")
         return connection

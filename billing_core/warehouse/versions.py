@@ -1,7 +1,7 @@
 """The directory of published files: numbering, the `CURRENT` pointer, the lock, and what is thrown away.
 
 A version is in force from the moment `CURRENT` is renamed into place; whatever a crash leaves before that (a temporary
-file, a version that `CURRENT` never named) is ignored by readers and swept by the next refresh. A path is never written
+file, a version that `CURRENT` never named) is ignored by readers and swept in time. A path is never written
 twice, because an open reader keeps it.
 """
 
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -112,7 +112,7 @@ def write_state(directory: Path, state: State) -> None:
 
 def next_version(directory: Path, current: State | None) -> int:
     """Return a number that no file and no pointer has used."""
-    numbers = [int(p.stem[1:]) for p in directory.glob("v*.duckdb") if p.stem[1:].isdigit()]
+    numbers = [int(p.stem[1:]) for p in directory.glob("v*.duckdb")]
     return max([*numbers, current.version if current else 0], default=0) + 1
 
 
@@ -130,16 +130,23 @@ def promote(directory: Path, version: int) -> Path:
     return final
 
 
-def sweep(directory: Path, in_force: int | None) -> None:
-    """Remove drafts, versions that were never in force, and all but the last few. Call it only under the lock."""
-    stale = [*directory.glob("draft-*")]
-    for path in directory.glob("v*.duckdb*"):
-        number = path.name.split(".")[0][1:]
-        is_kept = in_force is not None and number.isdigit() and in_force - KEPT_VERSIONS < int(number) <= in_force
-        if not is_kept:
-            stale.append(path)
-    for path in stale:
-        # A reader on Windows keeps its file locked; the next sweep takes it.
+def sweep_drafts(directory: Path) -> None:
+    """Remove what an interrupted refresh left half written. Call it only under the lock."""
+    _remove(directory.glob("draft-*"))
+
+
+def sweep(directory: Path, in_force: int) -> None:
+    """Remove all but the last few versions. Call it only under the lock, after a version came into force.
+
+    Not before: the numbers of the files that are there are what keeps a number from being used twice.
+    """
+    oldest_kept = in_force - KEPT_VERSIONS + 1
+    _remove(p for p in directory.glob("v*.duckdb*") if int(p.name.split(".")[0][1:]) < oldest_kept)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        # A reader on Windows keeps its file locked; a later sweep takes it.
         with contextlib.suppress(PermissionError, FileNotFoundError):
             path.unlink()
 
