@@ -109,3 +109,8 @@ def months_between(first: date, last: date) -> list[date]:
         months.append(month)
         month = add_months(month, 1)
     return months
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return all dates from one to another, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]

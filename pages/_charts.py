@@ -142,7 +142,7 @@ def _bar(series: Series, axis: Axis, chosen: str | None, group: str | None) -> g
             "color": series.colour,
             "opacity": strength,
             "line": {
-                "width": [1.5 if i in axis.unfinished else 0 for i in range(len(axis.keys))],
+                "width": [1.5 if i in axis.unfinished and series.values[i] else 0 for i in range(len(axis.keys))],
                 "color": series.colour,
             },
             "pattern": {
@@ -286,7 +286,7 @@ def heat_map(
                 "yanchor": "top",
                 "outlinewidth": 0,
                 "nticks": 4,
-                "title": {"text": unit, "side": "top"},
+                "title": {"text": unit, "side": "top", "font": {"size": 12}},
             },
         )
     )
@@ -307,10 +307,10 @@ def heat_map(
     )
     labels = [f"<b>{label}</b>" if key == chosen else label for key, label in zip(row_keys, row_labels, strict=True)]
     figure.update_layout(
-        xaxis={**_category_axis(axis), "side": "top"},
+        xaxis={**_category_axis(axis), "side": "top", "range": [-0.5, len(axis.keys) - 0.5], "ticks": ""},
         yaxis={
             "type": "category",
-            "autorange": "reversed",
+            "range": [len(row_keys) - 0.5, -0.5],
             "showgrid": False,
             "zeroline": False,
             "rangemode": "normal",
@@ -320,6 +320,13 @@ def heat_map(
         },
     )
     return figure
+
+
+def heading(title: str, subtitle: str) -> None:
+    """Say above a chart what it shows, and below that in small its unit, its zone and what can be clicked."""
+    with st.container(gap=None):
+        st.subheader(title, anchor=False)
+        st.caption(subtitle)
 
 
 def chart(

@@ -23,20 +23,20 @@ def list_columns(currency: str | None) -> list[Column]:
     """The columns of the list; with one currency it stands in the headings, otherwise each row says its own."""
     of = f", {currency.upper()}" if currency else ""
     columns = [
-        Column("number_shown", "Invoice", "open", "Open the invoice", 140),
-        Column("tenant_name", "Tenant", width=230),
-        Column("status_name", "Status", "status", width=130),
-        Column("total_minor", f"Total{of}", "money", "What the invoice charges, incl. tax"),
-        Column("open_minor", f"Open{of}", "money", "What remains to be paid"),
+        Column("number_shown", "Invoice", "open", "Open the invoice", 125),
+        Column("tenant_name", "Tenant", width=195),
+        Column("status_name", "Status", "status", width=115),
+        Column("total_minor", f"Total{of}", "money", "What the invoice charges, incl. tax", 100),
+        Column("open_minor", f"Open{of}", "money", "What remains to be paid", 95, is_zero_nothing=True),
     ]
     if currency is None:
-        columns.append(Column("currency", "Currency", width=80))
+        columns.append(Column("currency_code", "Currency", width=78))
     return [
         *columns,
-        Column("finalized_on", "Finalized", "date"),
-        Column("due_on", "Due", "date"),
-        Column("days_past_due", "Days past due", "count"),
-        Column("paid_on", "Paid", "date"),
+        Column("finalized_on", "Finalized", "date", width=105),
+        Column("due_on", "Due", "date", width=105),
+        Column("days_past_due", "Days past due", "count", width=110, is_zero_nothing=True),
+        Column("paid_on", "Paid", "date", width=105),
     ]
 
 
@@ -90,7 +90,8 @@ def _sentence(page: Page, invoice: Mapping[str, Any]) -> None:
         case "void":
             said = f"For **{who}**; voided, so nothing is owed."
         case "uncollectible":
-            said = f"For **{who}**; marked uncollectible with {reader.money(invoice['open_minor'], currency)} unpaid."
+            lost = reader.money(invoice["written_off_minor"], currency)
+            said = f"For **{who}**; marked uncollectible with {lost} unpaid."
         case other:
             said = f"For **{who}**, {_tables.status_label(other).lower()}."
     st.markdown(said)
@@ -109,8 +110,8 @@ def _lines(page: Page, invoice: Mapping[str, Any]) -> None:
             Column("description", "What", width="large"),
             Column("quantity", "Quantity", "quantity"),
             Column("amount_minor", f"Amount, {currency.upper()}", "money", "Ex tax, before discounts"),
-            Column("discount_minor", "Discount", "money"),
-            Column("tax_minor", "Tax", "money"),
+            Column("discount_minor", "Discount", "money", is_zero_nothing=True),
+            Column("tax_minor", "Tax", "money", is_zero_nothing=True),
             Column("period_start_on", "From", "date"),
             Column("period_end_on", "To", "date", "First day no longer covered"),
         ],

@@ -32,6 +32,15 @@ STATUS_COLOURS: Mapping[str, Colour] = {
     "Past due": "orange",
     "Uncollectible": "red",
     "Failed": "red",
+    "Failed attempt": "red",
+    "Payment failed": "red",
+    "Draft about to finalize": "blue",
+    "Occupied, not billed": "violet",
+    "Disputed": "red",
+    "Customer without a tenant": "violet",
+    "Payment": "green",
+    "Refund": "orange",
+    "Credit note": "orange",
 }
 ROW_HEIGHT = 35
 
@@ -97,6 +106,8 @@ def _column(
                 column.label, format="localized", step=float(Decimal(1).scaleb(-digits)), **common
             )
         case "count" | "quantity":
+            if column.is_zero_nothing:
+                values = pc.if_else(pc.equal(values, 0), pa.scalar(None, values.type), values)
             return values, config.NumberColumn(column.label, format="localized", **common)
         case "date":
             return values, config.DateColumn(column.label, format="localized", **common)
@@ -125,6 +136,11 @@ def with_labels(table: pa.Table, field: str, labels: Mapping[str, str]) -> pa.Ta
     return with_texts(
         table, field, [labels.get(v, str(v).replace("_", " ").capitalize()) for v in table[field].to_pylist()]
     )
+
+
+def with_codes(table: pa.Table) -> pa.Table:
+    """Return the table with `currency_code`, the currency as it is written for people."""
+    return table.append_column("currency_code", pc.utf8_upper(table["currency"]))
 
 
 def strings(values: Sequence[str | None]) -> pa.Array:
@@ -180,7 +196,7 @@ def show(
                 help=column.help,
                 width=column.width,
             )
-    height = ROW_HEIGHT * (min(table.num_rows, rows) + 1) + 3
+    height = ROW_HEIGHT * (min(table.num_rows, rows) + 1) + 2
     st.dataframe(
         pa.table(arrays),
         column_config=configs,

@@ -114,6 +114,7 @@ def _list(page: Page, report: Any) -> None:
 
     one = None if currency == _currency.EVERY else currency
     table = _tables.with_texts(table, "status_name", [_tables.status_label(s) for s in table["state"].to_pylist()])
+    table = _tables.with_codes(table)
     table = _tables.with_texts(table, "number_shown", [n or "no number yet" for n in table["number"].to_pylist()])
     _tables.show(
         table,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -21,7 +21,9 @@ KIND_LABEL = {
     "no_subscription": "Occupied, not billed",
     "uncollectible": "Uncollectible",
     "dispute": "Disputed",
+    "no_tenant": "Customer without a tenant",
 }
+OF_AN_INVOICE = {"past_due", "payment_failed", "draft_finalizing", "uncollectible"}
 
 
 def _row(rows: list[dict[str, Any]], month: date) -> Mapping[str, Any]:
@@ -36,14 +38,21 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
     done = [r for r in rows if r["month"] < this_month]
     month, previous = reader.month_name(last), reader.month_name(before)
 
+    def change(then: int | None, now: int | None, when: str) -> tuple[str | int | None, str]:
+        """How a figure moved, and against what; nothing moved is a plain 0, nothing to compare with is said."""
+        ratio = change_ratio(then, now)
+        if ratio is None:
+            return None, f"none at {when}" if then == 0 else f"no figure for {when}"
+        return (reader.change(ratio) if ratio else 0), f"vs {when}"
+
     def flow(label: str, field: str, help: str) -> None:
         now, then = _row(rows, last).get(field), _row(rows, before).get(field)
-        ratio = change_ratio(then, now)
+        delta, against = change(then, now, previous)
         st.metric(
             f"{label}, {month}",
             reader.compact(now, currency),
-            None if ratio is None else reader.change(ratio),
-            delta_description=f"vs {previous}",
+            delta,
+            delta_description=against,
             border=True,
             height="stretch",
             help=help,
@@ -51,22 +60,21 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
             chart_type="bar",
         )
 
-    def stock(label: str, field: str, help: str, *, is_money: bool, good: str) -> None:
+    def stock(label: str, field: str, help: str, *, is_money: bool, good: Literal["up", "down"]) -> None:
         now, then = _row(rows, this_month).get(field), _row(rows, last).get(field)
-        ratio = change_ratio(then, now)
+        delta, against = change(then, now, f"end of {month}")
         values = [r[field] for r in rows]
+        heights = _charts.drawn(values, currency) if is_money else _charts.drawn_numbers(values)
         st.metric(
             label,
             reader.compact(now, currency) if is_money else reader.number(now),
-            None if ratio is None else reader.change(ratio),
+            delta,
             delta_color="normal" if good == "up" else "inverse",
-            delta_description=f"vs end of {month}",
+            delta_description=against,
             border=True,
             height="stretch",
             help=help,
-            chart_data=[
-                v or 0 for v in (_charts.drawn(values, currency) if is_money else _charts.drawn_numbers(values))
-            ],
+            chart_data=[v or 0 for v in heights],
             chart_type="area",
         )
 
@@ -117,10 +125,10 @@ def _chart(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
     collected = _charts.Series(
         "Collected", _charts.COLLECTED, _charts.drawn(paid, currency), [reader.money(a, currency) for a in paid]
     )
-    st.subheader("Net invoiced and collected", anchor=False)
-    st.caption(
+    _charts.heading(
+        "Net invoiced and collected",
         f"{currency.upper()} per month, net invoiced ex tax, collected incl. tax. Months of {reader.zone.key}; "
-        "the hatched one is not over. Click a month for its rows."
+        "the hatched one is not over. Click a month for its rows.",
     )
     _charts.chart(
         _charts.bars(axis, [invoiced], reader, line=collected),
@@ -141,22 +149,27 @@ def _attention(page: Page) -> None:
             "No invoice is past due, no payment failed, no draft is about to finalize, every occupied unit is billed.",
         )
         return
-    table = _tables.with_labels(report.table, "kind", KIND_LABEL)
+    kinds = report.table["kind"].to_pylist()
+    table = _tables.with_texts(_tables.with_codes(report.table), "kind_name", [KIND_LABEL.get(k, k) for k in kinds])
+    table = _tables.with_texts(table, "tenant_name", [n or "No tenant" for n in table["tenant_name"].to_pylist()])
 
     def opened(row: Mapping[str, Any]) -> None:
-        subject = row.get("subject_id") or ""
-        if subject.startswith("in_") or row["kind"] in {"Past due", "Uncollectible", "Draft about to finalize"}:
-            _frame.open_page("invoices", invoice=subject)
-        else:
+        if row["kind"] in OF_AN_INVOICE:
+            _frame.open_page("invoices", invoice=row["subject_id"])
+        elif row["kind"] == "no_subscription":
             _frame.open_page("usage", tenant=row["tenant_id"])
+        elif row["tenant_id"]:
+            _frame.open_page("invoices", tenant=row["tenant_id"])
+        else:
+            _frame.open_page("invoices")
 
     _tables.show(
         table,
         [
             Column("tenant_name", "Tenant", "open", "Open the tenant's invoice or units", 220),
-            Column("kind", "What", "status", width=170),
+            Column("kind_name", "What", "status", width=190),
             Column("amount_minor", "Amount", "money"),
-            Column("currency", "Currency", width=80),
+            Column("currency_code", "Currency", width=80),
             Column("since_on", "Since", "date"),
             Column("detail", "Detail", width="large"),
         ],

@@ -63,10 +63,10 @@ def _chart(page: Page, rows: list[dict[str, Any]], currency: str, chosen: date |
         series("Credited", _charts.CREDITED, "credited_minor", -1),
     )
     collected = series("Collected", _charts.COLLECTED, "collected_minor")
-    st.subheader("Invoiced, credited and collected", anchor=False)
-    st.caption(
-        f"{currency.upper()} per month of {reader.zone.key}. Invoiced and credited ex tax, collected incl. tax. "
-        "The hatched month is not over. Click a bar for the rows behind it."
+    _charts.heading(
+        "Invoiced, credited and collected",
+        f"{currency.upper()} per month ({reader.zone.key}). Invoiced and credited ex tax, collected incl. tax. "
+        "The hatched month is not over. Click a bar for the rows behind it.",
     )
 
     def clicked(data: list[Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.compute as pc
 import streamlit as st
 
-from billing_core.periods import add_months, month_of, months_between
+from billing_core.periods import add_months, days_between, month_of, months_between
+from billing_core.services.formatting import change_ratio
 from pages import _charts, _filters, _frame, _tables
 from pages._frame import Page
 
@@ -18,6 +19,23 @@ UNITS = "units"
 SPANS = {"6": "Last 6 months", "12": "Last 12 months", "24": "Last 24 months"}
 ROWS = {"20": "Largest 20", "50": "Largest 50", "all": "All tenants"}
 Grid = dict[str, dict[date, int | Decimal | None]]
+
+
+def _answer(page: Page) -> None:
+    """One sentence: how many units are occupied now, against the end of last month."""
+    reader, this_month = page.reader, month_of(page.today)
+    rows = {r["month"]: r for r in page.report("overview_kpis").table.to_pylist()}
+    now, before = rows.get(this_month), rows.get(add_months(this_month, -1))
+    if now is None:
+        return
+    tenants = reader.number(now["tenants_with_units_count"])
+    said = f"**{reader.number(now['units_count'])} units** at {tenants} tenants today"
+    ratio = change_ratio(before["units_count"], now["units_count"]) if before else None
+    if ratio is not None:
+        word = "more than" if ratio > 0 else "fewer than" if ratio < 0 else "as many as"
+        amount = f"{reader.percent(abs(ratio), 1)} " if ratio else ""
+        said += f", {amount}{word} at the end of {reader.month_name(add_months(this_month, -1))}"
+    st.markdown(said + ".")
 
 
 def _grid(page: Page, metric: str, first: date) -> tuple[Any, Grid]:
@@ -61,15 +79,15 @@ def _heat(
     axis = _charts.month_axis(months, reader, page.today)
     values = [[grid[t].get(m) for m in months] for t in tenants]
     what = "Peak units" if metric == UNITS else metric
-    st.subheader(f"{what} by tenant and month", anchor=False)
     rule = (
         "the highest number of units occupied on one day of the month"
         if metric == UNITS
         else f"{unit or 'quantity'} in the month"
     )
-    st.caption(
+    _charts.heading(
+        f"{what} by tenant and month",
         f"Stronger is more: {rule}. Months of {reader.zone.key}; the last one is not over. "
-        "Click a cell for the tenant's days."
+        "Click a cell for the tenant's days.",
     )
     figure = _charts.heat_map(
         axis,
@@ -105,7 +123,7 @@ def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit
     """One tenant's days."""
     reader = page.reader
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(names[tenant], anchor=False)
+        st.subheader(names[tenant], anchor=False, width="content")
         if st.button("All tenants", icon=":material/close:", type="tertiary", key="all_tenants"):
             _filters.put("tenant", None)
             st.session_state["usage_round"] = st.session_state.get("usage_round", 0) + 1
@@ -123,9 +141,11 @@ def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit
     if table.num_rows == 0:
         st.caption(f"{names[tenant]} has no {label.lower()} in this period.")
         return
-    table = table.sort_by("day")
-    values = table[field].to_pylist()
-    axis = _charts.day_axis(table["day"].to_pylist(), reader)
+    by_day = dict(zip(table["day"].to_pylist(), table[field].to_pylist(), strict=True))
+    # A day without a row is a gap to be seen, not a day to be skipped.
+    days = days_between(min(by_day), max(by_day))
+    values = [by_day.get(day) for day in days]
+    axis = _charts.day_axis(days, reader)
     series = _charts.Series(
         label,
         _charts.UNITS if metric == UNITS else _charts.USAGE,
@@ -178,6 +198,7 @@ def body(page: Page) -> None:
                 name=lambda t: names.get(t, "–"),
             )
     first = add_months(month_of(page.today), 1 - int(span))
+    _answer(page)
     report, grid = _grid(page, metric, first)
     unit = "" if metric == UNITS else _unit(usage, metric)
     if tenant:

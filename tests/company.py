@@ -103,9 +103,27 @@ def build(
             for i, n, c in people
         ],
     )
+    _subscriptions(database, people, first)
     _occupancies(database, people, first, months)
     _usage(database, people, today)
     _billing(database, people, first, months, today)
+
+
+def _subscriptions(database: Database, people: Sequence[tuple[str, str, str]], first: date) -> None:
+    """Everybody but the last tenant is subscribed."""
+    rows = [
+        {
+            "subscription_id": f"sub_{tenant_id}",
+            "customer_id": f"cus_{tenant_id}",
+            "tenant_id": tenant_id,
+            "status": "active",
+            "currency": currency,
+            "started_at": noon(first),
+            "created_at": noon(first),
+        }
+        for tenant_id, _, currency in people[:-1]
+    ]
+    insert(database, t.subscriptions, rows)
 
 
 def _occupancies(database: Database, people: Sequence[tuple[str, str, str]], first: date, months: int) -> None:

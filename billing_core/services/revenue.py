@@ -7,5 +7,5 @@ import pyarrow.compute as pc
 
 
 def with_net(table: pa.Table) -> pa.Table:
-    """Return a table of revenue with `net_minor` = `invoiced_minor` − `credited_minor` (minor units, ex tax) at its end."""
+    """Return a table of revenue with `net_minor` = `invoiced_minor` − `credited_minor` (minor units, ex tax) added."""
     return table.append_column("net_minor", pc.subtract(table["invoiced_minor"], table["credited_minor"]))
