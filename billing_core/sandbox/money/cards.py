@@ -75,6 +75,11 @@ AUTHENTICATION = Refusal(
     "authentication_required",
     "Your card was declined. This transaction requires authentication.",
 )
+UNCONFIRMED = Refusal(
+    "payment_intent_authentication_failure",
+    "",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+)
 BANK_REFUSAL = Refusal(
     "payment_intent_payment_attempt_failed",
     "generic_decline",

@@ -295,7 +295,8 @@ def update(ctx: Context, params: Obj, payment_method: str) -> Obj:
         if "allow_redisplay" in params:
             obj["allow_redisplay"] = params["allow_redisplay"]
         if "card" in params and obj["type"] == "card":
-            obj["card"] |= {k: v for k, v in params["card"].items() if k in ("exp_month", "exp_year")}
+            # A new dict: charges and errors keep the details as they were.
+            obj["card"] = obj["card"] | {k: v for k, v in params["card"].items() if k in ("exp_month", "exp_year")}
     return obj
 
 
