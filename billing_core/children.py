@@ -60,16 +60,18 @@ def end_with_parent() -> None:
     threading.Thread(target=wait_for_end, name="end-with-parent", daemon=True).start()
 
 
-def exit_on_sigterm() -> None:
-    """Make SIGTERM end the calling process through its `finally` blocks.
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGINT end the calling process through its `finally` blocks.
 
-    A server library that ends on SIGTERM sends itself the signal again when it is done, which would skip them.
+    A server library that ends on SIGTERM sends itself the signal again when it is done, which would skip them. A shell
+    starts background jobs with SIGINT ignored, which Python would leave so.
     """
 
     def leave(_number: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_log(path: Path) -> IO[bytes]:

@@ -132,24 +132,28 @@ def every(seconds: float) -> str:
     return f"*/{min(max(1, round(seconds / 60)), 59)} * * * * 0"
 
 
-def schedule(settings: Settings) -> None:
-    """Register the periodic tasks; a second call changes nothing."""
-    schedules = {
+def schedules(settings: Settings) -> dict[str, str]:
+    """Return the cron line of every periodic task, by task name."""
+    lines = {
         MIRROR: every(settings.mirror_seconds),
         REFRESH: every(settings.refresh_seconds),
         RESCUE: every(RESCUE_SECONDS),
         CLEAN: "10 3 * * *",
     }
     if settings.mode is Mode.OFFLINE:
-        del schedules[MIRROR]
-    for name, cron in schedules.items():
-        if (name, "") not in app.periodic_registry.periodic_tasks:
-            app.periodic(cron=cron)(app.tasks[name])
+        del lines[MIRROR]
+    return lines
+
+
+def _register(settings: Settings) -> None:
+    app.periodic_registry.periodic_tasks.clear()
+    for name, cron in schedules(settings).items():
+        app.periodic(cron=cron)(app.tasks[name])
 
 
 async def _run(place: Workplace, **options: Any) -> None:
     connector = procrastinate.PsycopgConnector(
-        conninfo=place.desk.database.jobs_url, min_size=1, max_size=CONCURRENCY + 2, open=False
+        conninfo=place.desk.database.jobs_url, min_size=1, max_size=CONCURRENCY + 2
     )
     with app.replace_connector(connector):
         async with app.open_async():
@@ -175,7 +179,7 @@ def run_worker(settings: Settings, *, is_until_idle: bool = False) -> None:
         StoreError: Postgres cannot be reached.
         GatewayError: Stripe refuses the key.
     """
-    schedule(settings)
+    _register(settings)
     desk = open_desk(settings)
     gateway = None if settings.mode is Mode.OFFLINE else open_gateway(settings)
     try:

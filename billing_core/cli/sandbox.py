@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from billing_core import processes
-from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm
+from billing_core.children import ATTACHED, end_with_parent, exit_on_signals
 from billing_core.cli.context import sandbox_file
 from billing_core.errors import ConflictError
 from billing_core.settings import load_settings
@@ -43,7 +43,7 @@ def sandbox(
     anew. Point an SDK at the printed address and use any sk_test_ key.
     """
     settings = load_settings()
-    exit_on_sigterm()
+    exit_on_signals()
     if attached:
         end_with_parent()
     port = port if port is not None else settings.sandbox_port

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from billing_core import processes
-from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm, settings_environment
+from billing_core.children import ATTACHED, end_with_parent, exit_on_signals, settings_environment
 from billing_core.cli.context import attached_postgres
 from billing_core.errors import ConflictError, NotFoundError
 from billing_core.settings import load_settings
@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     """Run the web app alone; `billing up` runs everything."""
     settings = load_settings()
-    exit_on_sigterm()
+    exit_on_signals()
     if attached:
         end_with_parent()
     host, port = host or settings.host, settings.port if port is None else port

@@ -51,6 +51,8 @@ def up(
     project_root()
     check_mode(settings, is_live_meant=live)
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts background jobs with SIGINT ignored, which Python would leave so.
+    signal.signal(signal.SIGINT, _interrupt)
     with processes.hold(settings.home):
         for name in processes.end_leftovers(settings.home):
             typer.echo(f"The {name} process of an earlier run was still there and has ended.")
@@ -92,8 +94,13 @@ def _with_port(settings: Settings) -> Settings:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     # Once is enough: what is being stopped must not be interrupted by a second signal.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _ignore_signals()
     raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _run(settings: Settings, url: str, started: float, *, opens_browser: bool) -> None:
@@ -122,8 +129,7 @@ def _stopped_at_the_end(supervisor: Supervisor) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _ignore_signals()
         if supervisor.children:
             typer.echo("\nStopping …")
         supervisor.stop()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from billing_core.children import ATTACHED, end_with_parent, exit_on_sigterm
+from billing_core.children import ATTACHED, end_with_parent, exit_on_signals
 from billing_core.cli.context import attached_postgres, attached_sandbox
 from billing_core.settings import load_settings
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def worker(attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = False) -> None:
     """Run jobs and schedules (mirror, refresh, housekeeping) until told to stop."""
     settings = load_settings()
-    exit_on_sigterm()
+    exit_on_signals()
     if attached:
         end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
