@@ -56,6 +56,8 @@ def clean(cell: str, *, may_break_lines: bool = False) -> str:
     Raises:
         CellError: bytes that are not UTF-8, NUL, other control characters.
     """
+    if cell.isascii() and cell.isprintable():
+        return cell
     if SURROGATE.search(cell):
         raise CellError("text in UTF-8")
     if CONTROL.search(cell.translate({10: None, 13: None, 9: None}) if may_break_lines else cell):

@@ -48,13 +48,10 @@ def fingerprint(event: UsageEvent) -> str:
     """Return 32 hex digits that are equal exactly when two events say the same, whatever their notation (1.50,
     +01:00).
     """
-    body = [
-        event.metric,
-        f"{event.quantity:.6f}",
-        event.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        event.metadata,
-    ]
-    text = json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    metadata = "" if event.metadata is None else json.dumps(event.metadata, sort_keys=True, separators=(",", ":"))
+    at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    # The metric is the only part of free text before the last one, so its length keeps the parts apart.
+    text = f"{len(event.metric)} {event.metric} {event.quantity:.6f} {at} {metadata}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -117,14 +117,7 @@ def database_at(url: str) -> Database:
                 f"DATABASE_URL starts with {scheme}://, but Billing Desk needs Postgres: postgresql://USER@HOST/DATABASE."
             )
         url = f"postgresql://{rest}"
-    try:
-        parameters = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # libpq's own message quotes the piece that it could not read, which may be a part of the password.
-        raise StoreError(
-            "DATABASE_URL cannot be read. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in the password replace "
-            "characters such as @ / # by their percent codes (%40 %2F %23)."
-        ) from None
+    parameters = _parameters(url)
     options = f"{parameters.get('options') or ''} -csearch_path={SEARCH_PATH} -cTimeZone=UTC"
     timeout = int(parameters.get("connect_timeout") or CONNECT_SECONDS)
 
@@ -133,6 +126,25 @@ def database_at(url: str) -> Database:
 
     engine = sa.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
     return Database(url, engine)
+
+
+def _parameters(url: str) -> dict[str, str]:
+    """Read a libpq URI.
+
+    libpq's own message quotes the piece that it could not read, which may be a part of the password; and an `@` or `/`
+    in a password moves its rest into the host, port or database, which messages name. Both are refused without a quote.
+    """
+    try:
+        parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(url).items() if value is not None}
+    except psycopg.ProgrammingError:
+        parameters = {"port": "unreadable"}
+    port_is_a_number = parameters.get("port", "0").replace(",", "0").isdecimal()
+    if not port_is_a_number or "@" in parameters.get("host", "") + parameters.get("dbname", ""):
+        raise StoreError(
+            "DATABASE_URL cannot be read. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in the password replace "
+            "characters such as @ / # by their percent codes (%40 %2F %23)."
+        )
+    return parameters
 
 
 @contextmanager
@@ -169,7 +181,7 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 def _unreachable(url: str, error: BaseException | None) -> StoreError:
     """Turn libpq's refusal into one sentence without its text, which may quote a piece of the password."""
-    parameters = conninfo.conninfo_to_dict(url)
+    parameters = _parameters(url)
     host, name, user = parameters.get("host") or "the local socket", parameters.get("dbname"), parameters.get("user")
     text = str(error).lower()
     where = f"Postgres on {host}" + (f" port {parameters['port']}" if parameters.get("port") else "")
