@@ -111,7 +111,7 @@ def collect(
     outcome = intents.attempt(ctx, intent_id, method, is_off_session=is_off_session)
     if outcome.status == "succeeded":
         ctx.cancel_timers(invoice_id, RETRY)
-        _mark_delinquent(ctx, invoice["customer"], False)
+        mark_delinquent(ctx, invoice["customer"], False)
     elif not outcome.is_paid:
         assert outcome.refusal is not None
         _attempt_failed(ctx, invoice_id, outcome.refusal, outcome.status == "requires_action", is_requested, before)
@@ -162,7 +162,7 @@ def _attempt_failed(
     if needs_action:
         ctx.emit("invoice.payment_action_required", invoice)
     ctx.emit("invoice.payment_failed", invoice)
-    _mark_delinquent(ctx, invoice["customer"], True)
+    mark_delinquent(ctx, invoice["customer"], True)
     lifecycle.invoice_payment_failed(
         ctx,
         invoice_id,
@@ -206,14 +206,15 @@ def intent_tried(ctx: Context, invoice_id: str, outcome: intents.Attempt, *, is_
     invoice = ctx.need("invoice", invoice_id)
     if outcome.status == "succeeded":
         ctx.cancel_timers(invoice_id, RETRY)
-        _mark_delinquent(ctx, invoice["customer"], False)
+        mark_delinquent(ctx, invoice["customer"], False)
     elif outcome.refusal is not None and invoice["status"] == "open":
         needs_action = outcome.status == "requires_action"
         before = _count(ctx, invoice_id, is_requested)
         _attempt_failed(ctx, invoice_id, outcome.refusal, needs_action, is_requested, before)
 
 
-def _mark_delinquent(ctx: Context, customer_id: str, is_delinquent: bool) -> None:
+def mark_delinquent(ctx: Context, customer_id: str, is_delinquent: bool) -> None:
+    """Say of a customer whether his latest payment failed."""
     if ctx.need("customer", customer_id).get("delinquent") is not is_delinquent:
         with updating(ctx, "customer", customer_id) as customer:
             customer["delinquent"] = is_delinquent
@@ -234,7 +235,7 @@ def _paid_outside(ctx: Context, invoice_id: str) -> None:
     )
     ctx.cancel_timers(invoice_id, RETRY)
     invoice_payments.credit(ctx, payment["id"], amount)
-    _mark_delinquent(ctx, invoice["customer"], False)
+    mark_delinquent(ctx, invoice["customer"], False)
 
 
 def cancel_payment(ctx: Context, invoice_id: str, *, is_void: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Setup intents: a payment method made ready for later without a payment.
 
-A subscription that starts with nothing to pay opens one (`pending_setup_intent`, kept here as `_subscription`); when it
-succeeds, the payment method becomes the subscription's default and the subscription no longer waits for it.
+A subscription that starts with nothing to pay waits for one (`pending_setup_intent`); when it succeeds, the payment
+method becomes the subscription's default and the subscription no longer waits.
 """
 
 from __future__ import annotations
@@ -20,13 +20,6 @@ from billing_core.sandbox.state import Obj
 
 KIND = "setup_intent"
 WAITING = ("requires_payment_method", "requires_confirmation", "requires_action")
-
-
-def open_for_subscription(ctx: Context, subscription: Obj) -> str:
-    """Open the setup intent of a subscription that starts with nothing to pay; returns its id."""
-    return str(
-        _insert(ctx, customer=subscription["customer"], usage="off_session", _subscription=subscription["id"])["id"]
-    )
 
 
 def _insert(ctx: Context, *, customer: str | None, **fields: Any) -> Obj:
@@ -61,7 +54,6 @@ def _insert(ctx: Context, *, customer: str | None, **fields: Any) -> Obj:
         "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": "off_session",
-        "_subscription": None,
     }
     intent.update(fields)
     intent["metadata"] = merged_metadata(None, fields.get("metadata"))
@@ -97,8 +89,9 @@ def _succeed(ctx: Context, intent: Obj) -> None:
     intent["next_action"] = None
     intent["last_setup_error"] = None
     ctx.emit("setup_intent.succeeded", intent)
-    subscription = ctx.state.get("subscription", intent["_subscription"])
-    if subscription and subscription.get("pending_setup_intent") == intent["id"]:
+    for subscription in ctx.state.where("subscription", "customer", intent["customer"]) if intent["customer"] else ():
+        if subscription.get("pending_setup_intent") != intent["id"]:
+            continue
         with updating(ctx, "subscription", subscription["id"], "customer.subscription.updated") as changed:
             changed["pending_setup_intent"] = None
             changed["default_payment_method"] = changed.get("default_payment_method") or method_id
