@@ -49,6 +49,15 @@ running as (
     from running_subscriptions($now)
 ),
 
+owed as (
+    select
+        customer_id,
+        currency,
+        sum(open_minor) as open_minor
+    from open_invoices
+    group by customer_id, currency
+),
+
 found as (
     select
         'past_due' as kind,
@@ -136,8 +145,7 @@ found as (
         c.customer_id as subject_id,
         'this customer belongs to no tenant' as detail
     from customers as c
-    left join (select customer_id, currency, sum(open_minor) as open_minor from open_invoices group by all) as i
-        on c.customer_id = i.customer_id
+    left join owed as i on c.customer_id = i.customer_id
     left join running as s on c.customer_id = s.customer_id
     where c.tenant_id is null and not c.is_deleted and (i.open_minor > 0 or s.customer_id is not null)
     group by c.customer_id, c.currency, c.created_at, i.currency

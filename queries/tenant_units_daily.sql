@@ -9,12 +9,18 @@
 --   day | date | date | The day, in the reporting time zone.
 --   units_count | bigint | units | Distinct units occupied on that day.
 --   change_count | bigint | units | Against the day before; the first day counts from 0.
-with lives as (
+with ids as (
+    select tenant_id from tenants
+    union
+    select tenant_id from unit_spans
+),
+
+lives as (
     select
         ids.tenant_id,
         least(any_value(local_date(t.created_at)), min(s.from_on)) as first_on,
         least(coalesce(cast($as_of as date), $today), cast($to_date as date) - 1) as last_on
-    from (select tenant_id from tenants union select tenant_id from unit_spans) as ids
+    from ids
     left join tenants as t on ids.tenant_id = t.tenant_id
     left join unit_spans as s on ids.tenant_id = s.tenant_id
     where ids.tenant_id = $tenant_id

@@ -37,19 +37,21 @@ lives as (
 
 months as (
     select
+        *,
+        unnest(generate_series(month_of(first_on), last_on, interval 1 month))::date as month
+    from lives
+    where first_on <= last_on
+),
+
+covered as (
+    select
         tenant_id,
         tenant_name,
         deleted_on,
         greatest(first_on, month) as from_on,
         least(last_on, month_end(month)) as until_on,
         month
-    from (
-        select
-            *,
-            unnest(generate_series(month_of(first_on), last_on, interval 1 month))::date as month
-        from lives
-        where first_on <= last_on
-    )
+    from months
 ),
 
 counted as (
@@ -61,7 +63,7 @@ counted as (
         m.deleted_on,
         coalesce(max(s.units_count), 0) as peak_units_count,
         coalesce(max(s.units_count) filter (where s.from_on <= m.until_on and (s.to_on is null or s.to_on > m.until_on)), 0) as units_count
-    from months as m
+    from covered as m
     left join unit_spans as s
         on m.tenant_id = s.tenant_id and s.from_on <= m.until_on and (s.to_on is null or s.to_on > m.from_on)
     group by all
