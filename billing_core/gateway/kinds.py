@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from billing_core.gateway import invoice_objects, objects
 from billing_core.gateway import money_objects as money
-from billing_core.gateway import objects
 from billing_core.gateway.shapes import Raw
 
 
@@ -55,15 +55,20 @@ _ALL = (
     Kind(
         "invoice",
         "/v1/invoices",
-        money.Invoice.from_raw,
+        invoice_objects.Invoice.from_raw,
         expand=("payments.data.payment.payment_record",),
         list_expand=(),
         nested=("lines", "payments"),
     ),
-    Kind("invoice_payment", "/v1/invoice_payments", money.InvoicePayment.from_raw, expand=("payment.payment_record",)),
+    Kind(
+        "invoice_payment",
+        "/v1/invoice_payments",
+        invoice_objects.InvoicePayment.from_raw,
+        expand=("payment.payment_record",),
+    ),
     Kind("charge", "/v1/charges", money.Charge.from_raw),
     Kind("refund", "/v1/refunds", money.Refund.from_raw),
-    Kind("credit_note", "/v1/credit_notes", money.CreditNote.from_raw, nested=("lines",)),
+    Kind("credit_note", "/v1/credit_notes", invoice_objects.CreditNote.from_raw, nested=("lines",)),
     Kind(
         "customer_balance_transaction",
         "/v1/customers/{parent}/balance_transactions",
