@@ -100,7 +100,7 @@ async def refresh_now(context: procrastinate.JobContext, timestamp: int | None =
     await place.attempt(REFRESH, lambda: refresh(place.desk, full=False, now=datetime.now(UTC)))
 
 
-@app.task(name=RESCUE, pass_context=True, queueing_lock=RESCUE)
+@app.task(name=RESCUE, pass_context=True, queueing_lock=RESCUE, lock=RESCUE)
 async def rescue_stalled_jobs(context: procrastinate.JobContext, timestamp: int | None = None) -> None:
     """Give the jobs of workers that went silent to somebody else."""
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
@@ -110,6 +110,9 @@ async def rescue_stalled_jobs(context: procrastinate.JobContext, timestamp: int 
         except exceptions.UniqueViolation:
             # Another job of the same kind waits already and will do what this one did not.
             await app.job_manager.finish_job(job, status=procrastinate.jobs.Status.ABORTED, delete_job=True)
+        except exceptions.ConnectorException as error:
+            # Its worker was slow, not dead, and has ended it meanwhile.
+            logger.warning("job %s has moved on: %s", job.id, error.__cause__)
 
 
 @app.task(name=CLEAN, queueing_lock=CLEAN, retry=RETRY)

@@ -13,6 +13,7 @@ import pytest
 from billing_core import worker
 from billing_core.services.desk import open_desk
 from billing_core.settings import Settings
+from billing_core.warehouse.versions import read_state
 
 
 @pytest.fixture
@@ -58,32 +59,42 @@ def test_deferred_refresh_publishes_the_warehouse(settings: Settings, jobs):
     assert open_desk(settings).warehouse.snapshot().version == 1
 
 
+def _work_until_gone(settings: Settings, database, job_id: int) -> None:
+    """Work until a job is gone and its figures are published."""
+    for _ in range(5):
+        worker.run_worker(settings, is_until_idle=True)
+        left = _rows(database, f"select 1 from procrastinate_jobs where id = {job_id}")
+        if not left and read_state(settings.home / "warehouse"):
+            return
+    raise AssertionError(_rows(database, "select id, task_name, status::text from procrastinate_jobs"))
+
+
+def _left_by_a_dead_worker(database) -> int:
+    query = (
+        "with dead as (insert into procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
+        " returning id)"
+        " update procrastinate_jobs set status = 'doing', worker_id = (select id from dead) returning id"
+    )
+    return _rows(database, query)[0][0]
+
+
 def test_job_of_a_worker_that_died_is_taken_up_again(settings: Settings, database, jobs):
     """A job whose worker stopped giving signs of life is run by the next one."""
     jobs.configure_task(worker.REFRESH, queueing_lock=worker.REFRESH, lock=worker.REFRESH).defer()
-    jobs.configure_task(worker.RESCUE, queueing_lock=worker.RESCUE).defer()
-    _rows(
-        database,
-        "with dead as (insert into procrastinate_workers (last_heartbeat) values (now() - interval '1 hour') "
-        "returning id)"
-        " update procrastinate_jobs set status = 'doing', worker_id = (select id from dead)"
-        f" where task_name = '{worker.REFRESH}' returning 1",
-    )
-    worker.run_worker(settings, is_until_idle=True)
-    assert open_desk(settings).warehouse.snapshot().version == 1
-    assert _rows(database, f"select count(*) from procrastinate_jobs where task_name = '{worker.REFRESH}'") == [(0,)]
+    left = _left_by_a_dead_worker(database)
+    jobs.configure_task(worker.RESCUE, queueing_lock=worker.RESCUE, lock=worker.RESCUE).defer()
+    _work_until_gone(settings, database, left)
 
 
 def test_stalled_job_gives_way_to_the_one_that_waits(settings: Settings, database, jobs):
     """When the same job waits already, the dead worker's is dropped instead of blocking the rescue."""
-    jobs.configure_task(worker.REFRESH, queueing_lock=worker.REFRESH, lock=worker.REFRESH).defer()
-    _rows(database, "update procrastinate_jobs set status = 'doing' returning 1")
-    jobs.configure_task(worker.REFRESH, queueing_lock=worker.REFRESH, lock=worker.REFRESH).defer()
-    jobs.configure_task(worker.RESCUE, queueing_lock=worker.RESCUE).defer()
-    worker.run_worker(settings, is_until_idle=True)
-    worker.run_worker(settings, is_until_idle=True)
-    assert _rows(database, "select task_name, status::text from procrastinate_jobs") == []
-    assert open_desk(settings).warehouse.snapshot().version == 1
+    refresh = jobs.configure_task(worker.REFRESH, queueing_lock=worker.REFRESH, lock=worker.REFRESH)
+    refresh.defer()
+    left = _left_by_a_dead_worker(database)
+    waiting = refresh.defer()
+    jobs.configure_task(worker.RESCUE, queueing_lock=worker.RESCUE, lock=worker.RESCUE).defer()
+    _work_until_gone(settings, database, left)
+    _work_until_gone(settings, database, waiting)
 
 
 def test_tick_missed_while_everything_was_down_is_caught_up():
