@@ -58,11 +58,8 @@ select
     coalesce(due_on, issued_on) as due_from_on,
     due_on is not null as is_due_stated,
     local_date(created_at) as created_on,
-    case
-        when status in ('void', 'uncollectible')
-            then greatest(amount_due_minor, amount_remaining_minor + amount_paid_minor + pre_payment_credit_minor)
-        else amount_remaining_minor + amount_paid_minor + pre_payment_credit_minor
-    end as billed_minor
+    -- What was due before payments and credit notes: Stripe lowers amount_due by the latter.
+    greatest(amount_due_minor, amount_remaining_minor + amount_paid_minor + pre_payment_credit_minor) as billed_minor
 from dated;
 
 -- Money that arrived, in or outside Stripe.

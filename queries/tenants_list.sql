@@ -1,7 +1,7 @@
 -- title: Tenants
 -- purpose: Every tenant with what it occupies and owes today (or on the as-of day). Units are distinct occupied units. Running
---   subscriptions are those that are active, past due, on trial, unpaid or paused and have not ended. Open and past due are in the tenant's own currency; what it owes
---   in another one is in "Invoices". Deleted tenants stay in the list with their day of deletion.
+--   subscriptions are those that are active, past due, on trial, unpaid or paused and have not ended. Open and past due are in the tenant's own
+--   currency; what it owes in another one is in "Invoices". Deleted tenants stay in the list with their day of deletion.
 -- grain: tenant_id
 -- params: as_of, now, today, tenant_id, currency
 -- sources: tenants, tenant_details, unit_spans, subscriptions, receivable_spans

@@ -7,7 +7,6 @@ for a formula gets a leading apostrophe.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator
@@ -31,12 +30,17 @@ def neutralised(text: str) -> str:
 
 def to_csv(report: Report) -> str:
     """Return a header line and one line per row, ended by LF, UTF-8 when encoded."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(report.table.schema.names)
+    lines = [",".join(report.table.schema.names)]
     for row in _rows(report.table):
-        writer.writerow([neutralised(v) if isinstance(v, str) else _text(v) for v in row])
-    return out.getvalue()
+        lines.append(",".join(_quoted(neutralised(v)) if isinstance(v, str) else _text(v) for v in row))
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # Python's writer leaves a lone CR unquoted when lines end with LF, and a reader would then end the row there.
+    if any(c in text for c in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def to_json(report: Report) -> str:
