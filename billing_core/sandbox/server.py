@@ -67,6 +67,7 @@ class Sandbox:
         self._keys: set[str] = set()
         self._clock_moved = asyncio.Event()
         self._arrived = asyncio.Event()
+        self._wake = asyncio.Event()
         self._clocks_rest = asyncio.Event()
         self._clocks_rest.set()
         self.faults = faults.Faults()
@@ -109,9 +110,11 @@ class Sandbox:
     async def _tick(self) -> None:
         while True:
             try:
+                self._wake.clear()
                 if await self.on_engine(self.clockwork.step):
-                    self._arrived.set()
-                    await asyncio.sleep(TICK_SECONDS)
+                    if not self._wake.is_set():
+                        self._arrived.set()
+                    await self._sleep_until(self._wake)
             except Exception:
                 # A timer that fails is a bug of ours; it stays due, and the rest of the server goes on.
                 logging.getLogger("billing.sandbox").exception("a timer failed")
@@ -133,8 +136,12 @@ class Sandbox:
             self._clocks_rest.set()
             self._clock_moved.clear()
             if not moving:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._clock_moved.wait(), TICK_SECONDS)
+                await self._sleep_until(self._clock_moved)
+
+    @staticmethod
+    async def _sleep_until(event: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), TICK_SECONDS)
 
     def _mark_failed(self, clock_id: str) -> None:
         with self.ctx.state.transaction():
@@ -174,6 +181,7 @@ class Sandbox:
     def catch_up(self) -> None:
         """Make requests wait until the account's clock has arrived where it was set."""
         self._arrived.clear()
+        self._wake.set()
 
     # --- the API -----------------------------------------------------------------------------------------------------
 

@@ -56,7 +56,11 @@ def _read_fields(shape: Shape) -> dict[str, Any]:
     for base in reversed(shape.__mro__):
         if issubclass(base, StripeObject) and base is not StripeObject:
             own.update(inspect.get_annotations(base))
-    return {k: a for k, a in own.items() if k[0] != "_" and k != "OBJECT_NAME" and get_origin(a) is not ClassVar}
+    return {
+        k: ForwardRef(a) if isinstance(a, str) else a
+        for k, a in own.items()
+        if k[0] != "_" and k != "OBJECT_NAME" and get_origin(a) is not ClassVar
+    }
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:

@@ -60,7 +60,7 @@ class Server:
         self.stop()
         self.start()
 
-    def admin(self, method: str, path: str = "", **body: Any) -> Any:
+    def admin(self, method: str, path: str = "", /, **body: Any) -> Any:
         """Call an admin route (`/_sandbox…`) and return its JSON."""
         answer = httpx.request(method, f"{self.url}/_sandbox{path}", json=body or None, timeout=60, trust_env=False)
         answer.raise_for_status()

@@ -31,12 +31,15 @@ def account(ctx: Context) -> Obj:
         "metadata": {},
         "payouts_enabled": True,
         "settings": {
+            "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": {"statement_descriptor_prefix": None},
             "dashboard": {"display_name": name, "timezone": "Etc/UTC"},
             "payouts": {
                 "debit_negative_balances": True,
                 "schedule": {"delay_days": 2, "interval": "daily"},
                 "statement_descriptor": None,
             },
+            "payments": {"statement_descriptor": None},
         },
         "type": "standard",
     }

@@ -41,7 +41,7 @@ def _features(given: Obj, before: Obj | None = None) -> Obj:
             "proration_behavior": cancel.get("proration_behavior") or "none",
         },
         "subscription_pause": {
-            "duration": pause.get("duration") or {"interval_options": None, "type": "indefinite"},
+            "duration": pause.get("duration") or {"interval_options": [], "type": "indefinite"},
             "enabled": pause.get("enabled", False),
         },
         "subscription_update": {
