@@ -1,0 +1,1 @@
+"""What Stripe Billing does: subscriptions, invoices, prorations, meters, previews, and the time that drives them."""
