@@ -6,6 +6,9 @@ database of its own, copied from a migrated template in tens of milliseconds and
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,27 +24,40 @@ from billing_core.store.migrate import migrate
 
 TEMPLATE = "billing_template"
 TEMPLATE_LOCK = 20261122
+SERVER_HOME = "BILLING_TESTS_SERVER"
 
 
-def _server_home(basetemp: Path, *, is_worker: bool) -> Path:
-    """Return the home of the run's server: xdist gives each worker a directory inside the controller's."""
-    return (basetemp.parent if is_worker else basetemp) / "server"
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the directory of the run's server, before xdist starts workers, who inherit it.
+
+    Not below pytest's own directory: every pytest that starts closes that to others, and as root the server is one.
+    """
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER_HOME] = tempfile.mkdtemp(prefix="billing-tests-")
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the run's server, in the process that outlives the workers."""
-    if hasattr(session.config, "workerinput"):
-        return
-    factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
-    if factory._basetemp is not None:
-        embedded.stop(_server_home(factory._basetemp, is_worker=False))
+    if not hasattr(config, "workerinput"):
+        home = Path(os.environ.pop(SERVER_HOME))
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_home() -> Iterator[Path]:
+    """A BILLING_HOME of the test's own, empty; its Postgres is stopped and everything removed afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="billing-home-"))
+    yield home
+    embedded.stop(home)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url() -> str:
     """URI of the run's server, with the migrated template in it."""
-    url = embedded.start(_server_home(tmp_path_factory.getbasetemp(), is_worker=hasattr(request.config, "workerinput")))
+    url = embedded.start(Path(os.environ[SERVER_HOME]))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s)", (TEMPLATE_LOCK,))
         if connection.execute("select 1 from pg_database where datname = %s", (TEMPLATE,)).fetchone() is None:

@@ -57,11 +57,7 @@ class BadCell:
 
 
 def readers(kind: str, zone: ZoneInfo) -> dict[str, Reader]:
-    """Return a reader per column of a kind, in the order of the documentation.
-
-    Raises:
-        InvalidInputError: there is no such kind.
-    """
+    """Return a reader per column of a kind, in the order of the documentation."""
     moment = cells.moment(zone)
     amount = cells.whole(0)
     match kind:
@@ -122,7 +118,17 @@ def readers(kind: str, zone: ZoneInfo) -> dict[str, Reader]:
                 "paid_at": optional(moment),
                 "paid_minor": optional(amount),
             }
-    raise InvalidInputError(f"There is no import of '{kind}'. Choose one of {', '.join(KINDS)}.")
+    raise ValueError(f"no such kind: {kind}")
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind that does not exist.
+
+    Raises:
+        InvalidInputError: naming the ones that do.
+    """
+    if kind not in KINDS:
+        raise InvalidInputError(f"There is no import of '{kind}'. Choose one of {', '.join(KINDS)}.")
 
 
 def read_rows(kind: str, name: str, lines: Iterable[str], zone: ZoneInfo) -> Iterator[Row | BadCell]:
@@ -136,7 +142,7 @@ def read_rows(kind: str, name: str, lines: Iterable[str], zone: ZoneInfo) -> Ite
         zone: the reporting zone.
 
     Raises:
-        InvalidInputError: no such kind, a wrong header, or text that is not CSV at all; names file and line.
+        InvalidInputError: a wrong header, or text that is not CSV at all; names file and line.
     """
     reader_of = readers(kind, zone)
     reader = csv.reader(lines, strict=True)

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from billing_core.errors import InvalidInputError
 from billing_core.rules import import_rows
-from billing_core.rules.imports import KEY_COLUMNS, BadCell, Row, read_rows
+from billing_core.rules.imports import KEY_COLUMNS, BadCell, Row, check_kind, read_rows
 from billing_core.services.usage import merge_staged
 from billing_core.store import tables
 from billing_core.store import usage as usage_store
@@ -93,6 +93,7 @@ def import_csv(
         ConflictError: a usage key that was recorded with another body. Nothing was written.
         StoreError: Postgres was lost.
     """
+    check_kind(kind)
     with database.begin() as connection, _lines(source) as lines:
         rows = read_rows(kind, source.name, lines, zone)
         known = set(connection.scalars(sa.text("select tenant_id from billing.source_tenants")))

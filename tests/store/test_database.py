@@ -116,18 +116,12 @@ def test_pooled_connections_survive_a_restart_unnoticed(database: Database) -> N
         assert connection.scalar(sa.text("select 1")) == 1
 
 
-def test_without_a_url_the_embedded_server_is_opened(tmp_path: Path) -> None:
+def test_without_a_url_the_embedded_server_is_opened(fresh_home: Path) -> None:
     """The default of a fresh home."""
-    from billing_core.store import embedded
-
-    settings = load_settings(home=tmp_path / "home", DATABASE_URL=None, _env_file=None)
-    try:
-        opened = open_database(settings)
-        with opened.connect() as connection:
-            assert connection.scalar(sa.text("show fsync")) == "on"
-        opened.close()
-    finally:
-        embedded.stop(settings.home)
+    opened = open_database(load_settings(home=fresh_home, DATABASE_URL=None, _env_file=None))
+    with opened.connect() as connection:
+        assert connection.scalar(sa.text("show fsync")) == "on"
+    opened.close()
 
 
 def _insert(database: Database, then: Callable[[sa.Connection], object]) -> None:

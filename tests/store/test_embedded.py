@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,10 +18,9 @@ START = "import sys; from pathlib import Path; from billing_core.store import em
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home of the test's own, whose server is stopped afterwards."""
-    yield tmp_path / "home"
-    embedded.stop(tmp_path / "home")
+def home(fresh_home: Path) -> Path:
+    """A home that does not exist yet."""
+    return fresh_home / "home"
 
 
 def run_python(script: str, home: Path) -> subprocess.Popen[str]:
@@ -102,9 +100,9 @@ def test_two_processes_that_start_at_once_share_one_server(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["deep/" * 60 + "home", "with blank, comma and 'quote'", "100%æøå"])
-def test_any_path_will_do(tmp_path: Path, name: str) -> None:
+def test_any_path_will_do(fresh_home: Path, name: str) -> None:
     """A home may be deeper than a socket's path can be long, and hold characters that mean something in a URI."""
-    home = tmp_path / name
+    home = fresh_home / name
     url = embedded.start(home)
     try:
         write_rows(url, 3)
@@ -150,9 +148,9 @@ def test_a_cluster_of_another_version_is_refused(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run the server")
-def test_as_root_the_server_belongs_to_somebody_else_and_parents_stay_unlistable(tmp_path: Path) -> None:
+def test_as_root_the_server_belongs_to_somebody_else_and_parents_stay_unlistable(fresh_home: Path) -> None:
     """Root's private directory is opened for passing through, not for listing, and the data is its user's alone."""
-    private = tmp_path / "private"
+    private = fresh_home / "private"
     private.mkdir(mode=0o700)
     home = private / "home"
     embedded.start(home)
