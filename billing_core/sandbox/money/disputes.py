@@ -179,10 +179,7 @@ def _time_is_up(ctx: Context, dispute_id: str) -> None:
 @presenter(KIND)
 def _present(ctx: Context, obj: Obj) -> Obj:
     entries = [render(ctx, ctx.need(ledger.KIND, i)) for i in obj["_entries"]]
-    return bare(obj) | {
-        "balance_transaction": obj["_entries"][0] if obj["_entries"] else None,
-        "balance_transactions": entries,
-    }
+    return bare(obj) | {"balance_transactions": entries}
 
 
 @route("POST", "/v1/disputes/{dispute}")

@@ -70,7 +70,7 @@ def create(ctx: Context, *, amount: int, currency: str, customer: str | None, **
         **fields: Stripe's other fields by name, and `_invoice`.
     """
     intent_id = ctx.state.new_id("pi")
-    is_listed = "payment_method_types" in fields
+    allowed = fields.get("allowed_payment_method_types")
     intent: Obj = {
         "id": intent_id,
         "object": KIND,
@@ -80,7 +80,8 @@ def create(ctx: Context, *, amount: int, currency: str, customer: str | None, **
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": None if is_listed else {"allow_redirects": "always", "enabled": True},
+        "allowed_payment_method_types": None,
+        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True},
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": "automatic",
@@ -109,7 +110,7 @@ def create(ctx: Context, *, amount: int, currency: str, customer: str | None, **
                 "request_three_d_secure": "automatic",
             }
         },
-        "payment_method_types": ["card"],
+        "payment_method_types": list(allowed or ["card"]),
         "processing": None,
         "receipt_email": None,
         "review": None,

@@ -14,11 +14,11 @@ from billing_core.sandbox.state import Obj
 
 KIND = intents.KIND
 PLAIN = (
+    "allowed_payment_method_types",
     "capture_method",
     "confirmation_method",
     "description",
     "metadata",
-    "payment_method_types",
     "receipt_email",
     "setup_future_usage",
     "shipping",

@@ -24,12 +24,13 @@ WAITING = ("requires_payment_method", "requires_confirmation", "requires_action"
 
 def _insert(ctx: Context, *, customer: str | None, **fields: Any) -> Obj:
     intent_id = ctx.state.new_id("seti")
-    is_listed = "payment_method_types" in fields
+    allowed = fields.get("allowed_payment_method_types")
     intent: Obj = {
         "id": intent_id,
         "object": KIND,
         "application": None,
-        "automatic_payment_methods": None if is_listed else {"allow_redirects": "always", "enabled": True},
+        "allowed_payment_method_types": None,
+        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True},
         "cancellation_reason": None,
         "client_secret": secret(intent_id),
         "created": ctx.now({"customer": customer}),
@@ -50,7 +51,7 @@ def _insert(ctx: Context, *, customer: str | None, **fields: Any) -> Obj:
         "payment_method_options": {
             "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
         },
-        "payment_method_types": ["card"],
+        "payment_method_types": list(allowed or ["card"]),
         "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": "off_session",
@@ -169,7 +170,7 @@ def create(ctx: Context, params: Obj) -> Obj:
     customer = params.get("customer")
     if customer:
         ctx.need("customer", customer, "customer")
-    fields = {k: params[k] for k in ("description", "metadata", "payment_method_types", "usage") if k in params}
+    fields = {k: params[k] for k in ("allowed_payment_method_types", "description", "metadata", "usage") if k in params}
     intent = _insert(ctx, customer=customer, payment_method=_method_in(ctx, params, customer), **fields)
     if params.get("confirm"):
         return _confirm(ctx, intent["id"], {"return_url": params.get("return_url")})
