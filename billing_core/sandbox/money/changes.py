@@ -6,13 +6,12 @@ that the API shows is different at the end.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from billing_core.sandbox.context import Context
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 
 def merged_metadata(current: Mapping[str, str] | None, given: Any) -> dict[str, str]:
@@ -42,7 +41,7 @@ def previous_attributes(before: Obj, after: Obj) -> Obj:
 def updating(ctx: Context, kind: str, object_id: str, event: str | None = None) -> Iterator[Obj]:
     """Open an object for change; at the end emit `event` (by default `<kind>.updated`) if it changed."""
     obj = ctx.state.edit(kind, object_id)
-    before = copy.deepcopy(obj)
+    before = clone(obj)
     yield obj
     previous = previous_attributes(before, obj)
     if previous:

@@ -2,9 +2,9 @@
 own.
 
 A line of the invoice is credited by amount or by quantity, not by both over time. `amount` is gross: before discounts
-and exclusive tax, as on the invoice. Discounts follow in proportion; tax is worked out again from the line's rates and
-rounded per line. The credit that completes a line takes exactly what is left, so that a line credited in parts comes to
-the same as one credited at once.
+and exclusive tax, as on the invoice. Discounts follow in proportion to what has been credited so far; tax is worked out
+again from the line's rates and rounded per line. The credit that completes a line takes exactly what is left, so that a
+line credited in parts comes to the same as one credited at once.
 """
 
 from __future__ import annotations
@@ -103,12 +103,10 @@ def _of_invoice(ctx: Context, invoice: Obj, given: Obj, before: dict[str, Credit
             f"{param}[amount]",
         )
     is_last = amount == left
-    share = Fraction(amount, line["amount"])
+    share, so_far = Fraction(amount, line["amount"]), Fraction(taken.amount + amount, line["amount"])
     discounts = [
         {
-            "amount": part["amount"] - taken.discounts.get(part["discount"], 0)
-            if is_last
-            else round_minor(part["amount"] * share),
+            "amount": round_minor(part["amount"] * so_far) - taken.discounts.get(part["discount"], 0),
             "discount": part["discount"],
         }
         for part in line["discount_amounts"]
