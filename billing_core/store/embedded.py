@@ -125,7 +125,7 @@ def stop(home: Path) -> bool:
         StoreError: it did not stop within a minute.
     """
     place = _place(home)
-    if not place.data.exists():
+    if _server_process(place) is None:
         return False
     with _locked(place):
         if _server_process(place) is None:
@@ -143,7 +143,7 @@ def stop(home: Path) -> bool:
 def status(home: Path) -> ServerStatus:
     """Tell whether the embedded server of a home runs and answers; changes nothing."""
     place = _place(home)
-    process = _server_process(place) if place.data.exists() else None
+    process = _server_process(place)
     if process is None or not _is_answering(place):
         return ServerStatus(is_running=False, pid=None, url=None, data_directory=place.data)
     return ServerStatus(is_running=True, pid=process.pid, url=_url(place), data_directory=place.data)
@@ -304,8 +304,8 @@ def _server_process(place: _Place) -> psutil.Process | None:
         return process if str(place.data) in process.cmdline() else None
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.ZombieProcess):
         return None
-    except psutil.AccessDenied:
-        # Another user's process: not one that this user could have started, nor could stop.
+    except (PermissionError, psutil.AccessDenied):
+        # Another user's server: not one that this user could have started, nor could stop.
         return None
 
 

@@ -20,6 +20,7 @@ from billing_core.store.database import Database
 from billing_core.store.scripts import run_script, script_beside
 from billing_core.store.tables import SCHEMA
 
+OLDEST_POSTGRES = 14
 # Any number that nobody else locks; the letters of "billing" as a big-endian integer.
 LOCK_KEY = int.from_bytes(b"billing", "big")
 
@@ -52,6 +53,7 @@ def migrate(database: Database, *, source_sql: Path | None = None) -> list[str]:
     script = _source_script(source_sql)
     try:
         with database.begin() as connection:
+            _check_version(connection)
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
             missing = _missing(connection)
             if missing:
@@ -62,10 +64,9 @@ def migrate(database: Database, *, source_sql: Path | None = None) -> list[str]:
                 command.upgrade(config, "head")
             _apply_source_views(connection, script, source_sql)
             return missing
-    except sa.exc.ProgrammingError as error:
-        raise StoreError(
-            f"The database could not be migrated: {str(error.orig).splitlines()[0]}. Nothing was changed."
-        ) from error
+    except (sa.exc.DBAPIError, psycopg.Error) as error:
+        reason = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).splitlines()[0]
+        raise StoreError(f"The database could not be migrated: {reason}. Nothing was changed.") from error
 
 
 def pending(database: Database) -> list[str]:
@@ -76,6 +77,12 @@ def pending(database: Database) -> list[str]:
     """
     with database.connect() as connection:
         return _missing(connection)
+
+
+def _check_version(connection: sa.Connection) -> None:
+    version = connection.scalar(sa.text("select current_setting('server_version_num')::int"))
+    if version < OLDEST_POSTGRES * 10_000:
+        raise StoreError(f"This is Postgres {version // 10_000}; Billing Desk needs {OLDEST_POSTGRES} or newer.")
 
 
 def _config() -> Config:

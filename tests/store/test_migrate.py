@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
@@ -136,3 +137,16 @@ def test_views_that_lack_a_column_are_refused_and_the_old_ones_stay(database: Da
         migrate(database, source_sql=file)
     with database.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from billing.source_occupancies")) == 0
+
+
+def test_a_user_without_rights_gets_a_sentence(empty_database: Database) -> None:
+    """Postgres' reason is in it; nothing was changed."""
+    with empty_database.begin() as connection:
+        name = f"reader_{connection.scalar(sa.text('select current_database()'))}"
+        connection.execute(sa.text(f"create role {name} login"))
+    reader = database_at(make_conninfo(empty_database.url, user=name))
+    with pytest.raises(StoreError, match=r"could not be migrated: permission denied .* Nothing was changed"):
+        migrate(reader)
+    reader.close()
+    with empty_database.begin() as connection:
+        connection.execute(sa.text(f"drop role {name}"))
