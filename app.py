@@ -20,7 +20,7 @@ import streamlit as st
 from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from pages import _health
@@ -72,9 +72,15 @@ async def health(request: Request) -> JSONResponse:
     )
 
 
+async def home(request: Request) -> RedirectResponse:
+    """`GET /overview`: the page that opens first lives at `/`; its name leads there with all parameters."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/{query}", status_code=307)
+
+
 app = st.App(
     HERE / "pages" / "ui.py",
     lifespan=lifespan,
-    routes=[Route("/health", health, methods=["GET"])],
+    routes=[Route("/health", health, methods=["GET"]), Route("/overview", home, methods=["GET", "HEAD"])],
     middleware=[Middleware(SecurityHeaders, headers=security_headers(INDEX)), Middleware(StaticGzip)],
 )

@@ -291,7 +291,7 @@ def heat_map(
         )
     )
     cells = [(r, c) for r in range(len(row_keys)) for c in range(len(axis.keys))]
-    # A heat map cannot be clicked in Streamlit; invisible points over the cells can.
+    # A heat map cannot be clicked in Streamlit; invisible points over its cells can, the nearest one wherever one is.
     figure.add_trace(
         go.Scatter(
             x=[axis.keys[c] for _, c in cells],
@@ -307,6 +307,7 @@ def heat_map(
     )
     labels = [f"<b>{label}</b>" if key == chosen else label for key, label in zip(row_keys, row_labels, strict=True)]
     figure.update_layout(
+        hoverdistance=-1,
         xaxis={**_category_axis(axis), "side": "top", "range": [-0.5, len(axis.keys) - 0.5], "ticks": ""},
         yaxis={
             "type": "category",

@@ -70,6 +70,8 @@ def choice(
     if value is None and is_remembered and st.session_state.get(_remembered(param)) in options:
         value = st.session_state[_remembered(param)]
     value = value or default
+    if is_remembered:
+        st.session_state[_remembered(param)] = value
     key = f"filter_{param}"
     if st.session_state.get(key) != value:
         st.session_state[key] = value

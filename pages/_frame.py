@@ -118,7 +118,8 @@ def _head(page: Page) -> None:
             who = f"{page.actor.name}, {', '.join(page.actor.roles)}"
             st.caption(
                 f"as of {seen} · {who}" if seen else who,
-                help=f"When the figures were last brought up to date ({zone}) and who is looking ({page.actor.email}).",
+                help=f"When the figures were last brought up to date ({zone}) and who is looking ({page.actor.email})."
+                + (" Choose somebody else in the sidebar." if mode is Mode.DEMO else ""),
                 width="content",
             )
 

@@ -239,6 +239,7 @@ def explain(report: reports.Report, reader: Reader, *, key: str) -> None:
     with st.popover("How is this computed?", type="tertiary", icon=":material/help:", key=f"explain_{key}"):
         st.markdown(f"**{report.title}**")
         st.markdown(report.purpose)
+        st.caption("The columns of the file:")
         st.markdown("\n".join(f"- **{c.name}** {_unit(c)}– {c.meaning}" for c in report.columns))
         st.caption(
             f"As of {reader.day(report.as_of.astimezone(reader.zone).date())}, days and months in {reader.zone.key}. "

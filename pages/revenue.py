@@ -164,7 +164,7 @@ def _drill(page: Page, month: date, row: Mapping[str, Any], currency: str) -> No
     _tables.show(
         shown.sort_by([("entry_on", "descending"), ("tenant_name", "ascending")]),
         [
-            Column("tenant_name", "Tenant", width=230),
+            Column("tenant_name", "Tenant", "open", "Open the invoice", 230),
             Column("invoice_number", "Invoice", "open", "Open the invoice", 140),
             Column("kind", "What", width=150),
             Column("entry_on", "Date", "date"),
@@ -178,7 +178,7 @@ def _drill(page: Page, month: date, row: Mapping[str, Any], currency: str) -> No
         reader=reader,
         currency=currency,
         alt=f"Rows behind {MEASURES[measure]} of {reader.month(month)}",
-        on_open={"invoice_number": opened},
+        on_open={"tenant_name": opened, "invoice_number": opened},
     )
     _tables.beside(report, reader, key="revenue_rows", what=f"revenue_rows_{month.isoformat()[:7]}_{currency}")
 

@@ -122,12 +122,6 @@ def _heat(
 def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit: str, first: date) -> None:
     """One tenant's days."""
     reader = page.reader
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(names[tenant], anchor=False, width="content")
-        if st.button("All tenants", icon=":material/close:", type="tertiary", key="all_tenants"):
-            _filters.put("tenant", None)
-            st.session_state["usage_round"] = st.session_state.get("usage_round", 0) + 1
-            st.rerun()
     if metric == UNITS:
         report, field, label = (
             page.report("tenant_units_daily", tenant_id=tenant, from_date=first),
@@ -138,6 +132,14 @@ def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit
     else:
         report, field, label = page.report("usage_daily", tenant_id=tenant, from_date=first), "quantity", metric
         table = report.table.filter(pc.equal(report.table["metric"], metric))
+    unit_said = f", {unit}" if unit and metric != UNITS else ""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(width="content"):
+            _charts.heading(names[tenant], f"{label} per day{unit_said}. Days of {reader.zone.key}.")
+        if st.button("All tenants", icon=":material/close:", type="tertiary", key="all_tenants"):
+            _filters.put("tenant", None)
+            st.session_state["usage_round"] = st.session_state.get("usage_round", 0) + 1
+            st.rerun()
     if table.num_rows == 0:
         st.caption(f"{names[tenant]} has no {label.lower()} in this period.")
         return
@@ -152,7 +154,6 @@ def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit
         _charts.drawn_numbers(values),
         [f"{reader.number(v)} {unit}".strip() for v in values],
     )
-    st.caption(f"{label} per day{f', {unit}' if unit and metric != UNITS else ''}. Days of {reader.zone.key}.")
     if metric == UNITS:
         figure = _charts.time_series(axis, [series], reader, is_stepped=True, height=260)
     else:
