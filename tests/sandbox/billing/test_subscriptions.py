@@ -1,0 +1,372 @@
+"""Subscriptions: how they begin, renew and end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import stripe
+
+
+def test_a_first_invoice_is_finalized_and_paid_with_the_request(shop: Any, gaps: Any) -> None:
+    """3 × 19.00 is charged at once, in advance; subscription and invoice are as the SDK's classes say."""
+    customer, _ = shop.make_customer(shop.at(2026, 1, 31, 12))
+    made = shop.subscribe(customer, {"price": shop.price(1900), "quantity": 3})
+    invoice = shop.client.v1.invoices.retrieve(made.latest_invoice)
+    assert (made.status, invoice.status, invoice.billing_reason, invoice.total) == (
+        "active",
+        "paid",
+        "subscription_create",
+        5700,
+    )
+    assert shop.lines(invoice) == [("3 × Gold (at DKK 19.00 / month)", 5700)]
+    assert invoice.parent.subscription_details.subscription == made.id
+    assert gaps(made) == [] and gaps(invoice) == []
+
+
+def test_month_ends_follow_the_anchor_and_do_not_drift(shop: Any) -> None:
+    """31 January → 28 February → 31 March → 30 April."""
+    customer, clock = shop.make_customer(shop.at(2026, 1, 31, 12))
+    made = shop.subscribe(customer, {"price": shop.price(1900)})
+    ends = []
+    for month, day in ((2, 28), (3, 31), (4, 30)):
+        ends.append(shop.get(made.id)["items"].data[0].current_period_end)
+        assert ends[-1] == shop.at(2026, month, day, 12)
+        shop.move(clock, ends[-1])
+    periods = [i.lines.data[0].period for i in shop.invoices(subscription=made.id)]
+    assert [p.start for p in periods][1:] == ends
+
+
+def test_a_renewal_is_a_draft_for_an_hour_and_then_paid(shop: Any) -> None:
+    """The draft says when it finalizes; nothing is due to be collected before."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.move(clock, shop.at(2026, 4, 1))
+    draft = shop.invoices(subscription=made.id)[-1]
+    assert (draft.status, draft.billing_reason, draft.auto_advance) == ("draft", "subscription_cycle", True)
+    assert draft.automatically_finalizes_at == shop.at(2026, 4, 1, 1)
+    assert draft.period_start == shop.at(2026, 3, 1) and draft.period_end == shop.at(2026, 4, 1)
+    assert draft.number is None
+    shop.move(clock, shop.at(2026, 4, 1, 1))
+    paid = shop.client.v1.invoices.retrieve(draft.id)
+    assert (paid.status, paid.amount_paid, paid.amount_remaining) == ("paid", 1000, 0)
+    assert paid.number.endswith("-0002")
+    assert paid.status_transitions.finalized_at == shop.at(2026, 4, 1, 1)
+
+
+def test_events_of_a_renewal_come_in_stripes_order(shop: Any) -> None:
+    """upcoming a week before, then created, updated, finalized, paid, payment_succeeded."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.move(clock, shop.at(2026, 4, 1, 2))
+    names = [
+        "invoice.upcoming",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.paid",
+        "invoice.payment_succeeded",
+        "customer.subscription.updated",
+    ]
+    seen = [e for e in shop.events(*names) if e.created > shop.at(2026, 3, 2)]
+    assert [e.type for e in seen] == [
+        "invoice.upcoming",
+        "invoice.created",
+        "customer.subscription.updated",
+        "invoice.finalized",
+        "invoice.paid",
+        "invoice.payment_succeeded",
+    ]
+    upcoming = seen[0].data.object
+    assert "id" not in upcoming and upcoming.total == 1000
+    assert seen[0].created == shop.at(2026, 3, 25)
+    assert "latest_invoice" in seen[2].data.previous_attributes
+
+
+def test_a_card_that_is_refused_leaves_the_subscription_incomplete_for_23_hours(shop: Any) -> None:
+    """Then it has expired and its invoice is void."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1), "pm_card_chargeCustomerFail")
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    assert made.status == "incomplete"
+    shop.move(clock, shop.at(2026, 3, 1, 22))
+    assert shop.get(made.id).status == "incomplete"
+    shop.move(clock, shop.at(2026, 3, 1, 23))
+    assert shop.get(made.id).status == "incomplete_expired"
+    assert shop.client.v1.invoices.retrieve(made.latest_invoice).status == "void"
+
+
+def test_default_incomplete_waits_for_a_payment_and_becomes_active_with_it(shop: Any) -> None:
+    """The invoice is open with a secret to confirm; paying it activates the subscription."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1), None)
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, payment_behavior="default_incomplete")
+    assert made.status == "incomplete"
+    invoice = shop.client.v1.invoices.retrieve(made.latest_invoice, {"expand": ["confirmation_secret"]})
+    assert invoice.status == "open" and invoice.confirmation_secret.client_secret
+    shop.client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_visa"})
+    assert shop.get(made.id).status == "active"
+
+
+def test_error_if_incomplete_makes_nothing_when_the_card_is_refused(shop: Any) -> None:
+    """402, and neither subscription nor invoice is there afterwards."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1), "pm_card_chargeCustomerFail")
+    price = shop.price(1000)
+    with pytest.raises(stripe.CardError):
+        shop.subscribe(customer, {"price": price}, payment_behavior="error_if_incomplete")
+    assert shop.client.v1.subscriptions.list({"customer": customer, "status": "all"}).data == []
+    assert shop.invoices(customer=customer) == []
+
+
+def test_without_a_payment_method_a_charged_subscription_is_refused(shop: Any) -> None:
+    """Stripe asks for a default payment method first."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1), None)
+    with pytest.raises(stripe.InvalidRequestError, match="no attached payment source"):
+        shop.subscribe(customer, {"price": shop.price(1000)})
+
+
+def test_sent_invoices_start_as_a_draft_and_are_due_on_their_terms(shop: Any) -> None:
+    """Net 14: open after an hour, due 14 days after that, overdue and past due then, active once paid."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1), None)
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, collection_method="send_invoice", days_until_due=14)
+    assert made.status == "active"
+    assert shop.client.v1.invoices.retrieve(made.latest_invoice).status == "draft"
+    shop.move(clock, shop.at(2026, 3, 1, 1))
+    invoice = shop.client.v1.invoices.retrieve(made.latest_invoice)
+    assert (invoice.status, invoice.due_date) == ("open", shop.at(2026, 3, 15, 1))
+    shop.move(clock, shop.at(2026, 3, 16))
+    assert shop.get(made.id).status == "past_due"
+    assert [e.type for e in shop.events("invoice.sent", "invoice.will_be_due", "invoice.overdue")] == [
+        "invoice.sent",
+        "invoice.will_be_due",
+        "invoice.overdue",
+    ]
+    shop.client.v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
+    assert shop.get(made.id).status == "active"
+
+
+def test_a_trial_costs_nothing_and_then_begins_to(shop: Any) -> None:
+    """14 days: an invoice of 0 at once, a warning three days before the end, the first charge at the end."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, trial_period_days=14)
+    first = shop.client.v1.invoices.retrieve(made.latest_invoice)
+    assert (made.status, first.total, first.status) == ("trialing", 0, "paid")
+    assert made.trial_end == made.billing_cycle_anchor == shop.at(2026, 3, 15)
+    assert shop.lines(first) == [("Trial period for Gold", 0)]
+    shop.move(clock, shop.at(2026, 3, 12))
+    assert len(shop.events("customer.subscription.trial_will_end")) == 1
+    shop.move(clock, shop.at(2026, 3, 15, 1))
+    assert shop.get(made.id).status == "active"
+    assert [i.total for i in shop.invoices(subscription=made.id)] == [0, 1000]
+    assert shop.get(made.id)["items"].data[0].current_period_end == shop.at(2026, 4, 15)
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status"), [("cancel", "canceled"), ("pause", "paused"), ("create_invoice", "active")]
+)
+def test_a_trial_that_ends_without_a_card_does_what_its_settings_say(shop: Any, behavior: str, status: str) -> None:
+    """cancel, pause, or an invoice that nobody can pay."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1), None)
+    made = shop.subscribe(
+        customer,
+        {"price": shop.price(1000)},
+        trial_period_days=7,
+        trial_settings={"end_behavior": {"missing_payment_method": behavior}},
+    )
+    assert made.pending_setup_intent
+    shop.move(clock, shop.at(2026, 3, 8))
+    assert shop.get(made.id).status == status
+    if behavior == "create_invoice":
+        shop.move(clock, shop.at(2026, 3, 8, 2))
+        assert shop.get(made.id).status == "past_due"
+    if behavior == "pause":
+        shop.client.v1.payment_methods.attach("pm_card_visa", {"customer": customer})
+        method = shop.client.v1.payment_methods.list({"customer": customer}).data[0].id
+        shop.change(made.id, default_payment_method=method)
+        assert shop.client.v1.subscriptions.resume(made.id).status == "active"
+        assert shop.invoices(subscription=made.id)[-1].amount_paid == 1000
+
+
+def test_cancelling_at_the_period_end_bills_what_was_used_and_then_stops(shop: Any) -> None:
+    """The last invoice holds the metered usage, not another period."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    meter = shop.meter("calls")
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, {"price": shop.metered(meter, 10)})
+    shop.use(customer, "calls", 7)
+    changed = shop.change(made.id, cancel_at_period_end=True)
+    assert changed.cancel_at == shop.at(2026, 4, 1) and changed.status == "active"
+    shop.move(clock, shop.at(2026, 4, 1, 1))
+    ended = shop.get(made.id)
+    assert (ended.status, ended.ended_at) == ("canceled", shop.at(2026, 4, 1))
+    assert ended.cancellation_details.reason == "cancellation_requested"
+    last = shop.invoices(subscription=made.id)[-1]
+    assert shop.lines(last) == [("7 × Gold (at DKK 0.10 / month)", 70)]
+    shop.move(clock, shop.at(2026, 6, 1))
+    assert len(shop.invoices(subscription=made.id)) == 2
+
+
+def test_cancelling_at_once_can_credit_the_rest_on_a_last_invoice(shop: Any) -> None:
+    """Half of a 30 day month is credited: −500 becomes the customer's balance."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.move(clock, shop.at(2026, 4, 16))
+    ended = shop.client.v1.subscriptions.cancel(made.id, {"invoice_now": True, "prorate": True})
+    assert ended.status == "canceled"
+    last = shop.invoices(subscription=made.id)[-1]
+    assert (last.total, last.amount_due, last.status) == (-500, 0, "paid")
+    assert shop.client.v1.customers.retrieve(customer).balance == -500
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.client.v1.subscriptions.cancel(made.id)
+
+
+def test_cancelling_without_prorate_or_invoice_drops_pending_prorations(shop: Any) -> None:
+    """What an upgrade left pending is gone."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.move(clock, shop.at(2026, 4, 16))
+    shop.change(made.id, items=[{"id": made["items"].data[0].id, "quantity": 3}])
+    assert len(shop.client.v1.invoice_items.list({"customer": customer, "pending": True}).data) == 2
+    shop.client.v1.subscriptions.cancel(made.id)
+    assert shop.client.v1.invoice_items.list({"customer": customer, "pending": True}).data == []
+
+
+def test_a_date_of_cancellation_inside_the_period_credits_the_rest(shop: Any) -> None:
+    """cancel_at on the 16th of April: −500 on the last invoice."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.change(made.id, cancel_at=shop.at(2026, 4, 16))
+    shop.move(clock, shop.at(2026, 4, 16, 1))
+    assert shop.get(made.id).status == "canceled"
+    assert shop.invoices(subscription=made.id)[-1].total == -500
+
+
+def test_failed_renewals_are_retried_and_then_cancel_the_subscription(shop: Any) -> None:
+    """Past due with the first failure; canceled for payment_failed after the retries on days 3, 8 and 15."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer})
+    bad = shop.client.v1.payment_methods.list({"customer": customer}).data[0].id
+    shop.change(made.id, default_payment_method=bad)
+    shop.move(clock, shop.at(2026, 4, 1, 2))
+    assert shop.get(made.id).status == "past_due"
+    invoice = shop.invoices(subscription=made.id)[-1]
+    assert (invoice.status, invoice.attempt_count) == ("open", 1)
+    assert invoice.next_payment_attempt == shop.at(2026, 4, 4, 1)
+    shop.move(clock, shop.at(2026, 4, 17))
+    ended = shop.get(made.id)
+    assert (ended.status, ended.cancellation_details.reason) == ("canceled", "payment_failed")
+
+
+def test_the_account_may_keep_unpaid_subscriptions_whose_invoices_stay_drafts(shop: Any, sandbox: Any) -> None:
+    """after_last_retry=unpaid; a payment of the open invoice makes it active again."""
+    sandbox.admin("POST", "/settings", after_last_retry="unpaid")
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer})
+    bad = shop.client.v1.payment_methods.list({"customer": customer}).data[0].id
+    shop.change(made.id, default_payment_method=bad)
+    shop.move(clock, shop.at(2026, 4, 20))
+    assert shop.get(made.id).status == "unpaid"
+    shop.move(clock, shop.at(2026, 5, 2))
+    first, failed, waiting = shop.invoices(subscription=made.id)
+    assert (first.status, failed.status, waiting.status) == ("paid", "open", "draft")
+    assert waiting.auto_advance is False
+    shop.client.v1.invoices.pay(failed.id, {"payment_method": "pm_card_visa"})
+    assert shop.get(made.id).status == "active"
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status"), [("void", "void"), ("mark_uncollectible", "uncollectible"), ("keep_as_draft", "draft")]
+)
+def test_paused_collection_keeps_billing_but_collects_nothing(shop: Any, behavior: str, status: str) -> None:
+    """The status stays active; invoices end as the pause says, and collection resumes on its date."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.change(made.id, pause_collection={"behavior": behavior, "resumes_at": shop.at(2026, 4, 20)})
+    shop.move(clock, shop.at(2026, 4, 1, 2))
+    assert shop.get(made.id).status == "active"
+    assert shop.invoices(subscription=made.id)[-1].status == status
+    shop.move(clock, shop.at(2026, 5, 1, 2))
+    assert shop.get(made.id).pause_collection is None
+    assert shop.invoices(subscription=made.id)[-1].status == "paid"
+
+
+def test_a_paused_subscription_bills_nothing_until_it_is_resumed(shop: Any) -> None:
+    """Pausing credits the rest of the month; resuming starts a new period with its own invoice."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.move(clock, shop.at(2026, 4, 16))
+    assert shop.client.v1.subscriptions.pause(made.id).status == "paused"
+    shop.move(clock, shop.at(2026, 6, 10))
+    assert len(shop.invoices(subscription=made.id)) == 1
+    resumed = shop.client.v1.subscriptions.resume(made.id)
+    assert (resumed.status, resumed.billing_cycle_anchor) == ("active", shop.at(2026, 6, 10))
+    last = shop.invoices(subscription=made.id)[-1]
+    assert (last.total, last.status) == (500, "paid")
+
+
+def test_a_list_without_a_status_leaves_ended_subscriptions_out(shop: Any) -> None:
+    """`all` has them, `canceled` only them; the price narrows."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1))
+    gold, silver = shop.price(1000), shop.price(500, name="Silver")
+    one = shop.subscribe(customer, {"price": gold})
+    two = shop.subscribe(customer, {"price": silver})
+    shop.client.v1.subscriptions.cancel(one.id)
+    listed = shop.client.v1.subscriptions.list
+    assert [s.id for s in listed({"customer": customer}).data] == [two.id]
+    assert [s.id for s in listed({"customer": customer, "status": "all"}).data] == [two.id, one.id]
+    assert [s.id for s in listed({"customer": customer, "status": "canceled"}).data] == [one.id]
+    assert [s.id for s in listed({"price": gold, "status": "all"}).data] == [one.id]
+
+
+def test_a_future_anchor_makes_a_shorter_first_period(shop: Any) -> None:
+    """From 16 April to 1 May is 15 of 30 days: 500, then whole months."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 16))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, billing_cycle_anchor=shop.at(2026, 5, 1))
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    assert [i.total for i in shop.invoices(subscription=made.id)] == [500, 1000]
+    free = shop.subscribe(
+        customer,
+        {"price": shop.price(1000)},
+        billing_cycle_anchor_config={"day_of_month": 1, "hour": 0, "minute": 0, "second": 0},
+        proration_behavior="none",
+    )
+    assert shop.client.v1.invoices.retrieve(free.latest_invoice).total == 0
+    assert free["items"].data[0].current_period_end == shop.at(2026, 6, 1)
+
+
+def test_a_start_in_the_past_is_billed_from_then(shop: Any) -> None:
+    """Backdated from 10 April to 1 February: February, March and the running period."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 10))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, backdate_start_date=shop.at(2026, 2, 1))
+    assert shop.client.v1.invoices.retrieve(made.latest_invoice).total == 3000
+    assert made.start_date == shop.at(2026, 2, 1)
+    assert made["items"].data[0].current_period_end == shop.at(2026, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"items": []}, "items"),
+        ({"trial_period_days": 3, "trial_end": 4102444800}, "one of these"),
+        ({"collection_method": "send_invoice"}, "days_until_due"),
+        ({"billing_cycle_anchor": 946684800}, "future"),
+        ({"days_until_due": 3}, "send_invoice"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(shop: Any, params: dict[str, Any], message: str) -> None:
+    """With Stripe's exception type, and nothing is made."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1))
+    given = {"customer": customer, "items": [{"price": shop.price(1000)}], **params}
+    with pytest.raises(stripe.InvalidRequestError, match=message):
+        shop.client.v1.subscriptions.create(given)
+    assert shop.invoices(customer=customer) == []
+
+
+def test_currencies_do_not_mix(shop: Any) -> None:
+    """Neither on one subscription nor by a change of price."""
+    customer, _ = shop.make_customer(shop.at(2026, 3, 1))
+    dkk = shop.price(1000)
+    eur = shop.price(100, currency="eur")
+    with pytest.raises(stripe.InvalidRequestError, match="same currency"):
+        shop.subscribe(customer, {"price": dkk}, {"price": eur})
+    made = shop.subscribe(customer, {"price": dkk})
+    with pytest.raises(stripe.InvalidRequestError, match="eur"):
+        shop.change(made.id, items=[{"id": made["items"].data[0].id, "price": eur}])
