@@ -12,54 +12,24 @@
 --   tenant_id | varchar | id | The tenant.
 --   day | date | date | The day, in the reporting time zone.
 --   units_count | bigint | units | Distinct units occupied on that day.
-with first_units as (
+with days as (
     select
         tenant_id,
-        min(from_on) as first_on
-    from unit_spans
-    group by tenant_id
-),
-
-lives as (
-    select
-        coalesce(t.tenant_id, u.tenant_id) as tenant_id,
-        least(local_date(t.created_at), u.first_on) as first_on,
-        local_date(t.deleted_at) as deleted_on
-    from tenants as t
-    full outer join first_units as u on t.tenant_id = u.tenant_id
-    where
-        matches(coalesce(t.tenant_id, u.tenant_id), $tenant_id)
-        and matches(t.currency, $currency)
-),
-
-days as (
-    select
-        l.tenant_id,
-        l.deleted_on,
+        units_count,
         unnest(
             generate_series(
-                greatest(l.first_on, cast($from_date as date)),
-                least(coalesce(cast($as_of as date), $today), cast($to_date as date) - 1),
+                greatest(from_on, cast($from_date as date)),
+                least(to_on - 1, cast($to_date as date) - 1, coalesce(cast($as_of as date), $today)),
                 interval 1 day
             )
         )::date as day
-    from lives as l
-),
-
-counted as (
-    select
-        d.tenant_id,
-        d.day,
-        d.deleted_on,
-        coalesce(s.units_count, 0) as units_count
-    from days as d
-    asof left join unit_spans as s on d.tenant_id = s.tenant_id and d.day >= s.from_on
+    from tenant_unit_spans
+    where matches(tenant_id, $tenant_id) and matches(currency, $currency)
 )
 
 select
     tenant_id,
     day,
     units_count
-from counted
-where deleted_on is null or day < deleted_on or units_count > 0
+from days
 order by tenant_id, day

@@ -13,68 +13,31 @@
 --   month | date | month | First day of the month.
 --   peak_units_count | bigint | units | Highest daily count of the month.
 --   units_count | bigint | units | Count on the last day of the month that is covered.
-with first_units as (
+with covered as (
     select
         tenant_id,
-        min(from_on) as first_on
-    from unit_spans
-    group by tenant_id
-),
-
-lives as (
-    select
-        coalesce(t.tenant_id, u.tenant_id) as tenant_id,
-        t.name as tenant_name,
-        greatest(least(local_date(t.created_at), u.first_on), cast($from_date as date)) as first_on,
-        least(coalesce(cast($as_of as date), $today), cast($to_date as date) - 1) as last_on,
-        local_date(t.deleted_at) as deleted_on
-    from tenants as t
-    full outer join first_units as u on t.tenant_id = u.tenant_id
-    where
-        matches(coalesce(t.tenant_id, u.tenant_id), $tenant_id)
-        and matches(t.currency, $currency)
+        tenant_name,
+        units_count,
+        greatest(from_on, cast($from_date as date)) as from_on,
+        least(to_on - 1, cast($to_date as date) - 1, coalesce(cast($as_of as date), $today)) as until_on
+    from tenant_unit_spans
+    where matches(tenant_id, $tenant_id) and matches(currency, $currency)
 ),
 
 months as (
     select
         *,
-        unnest(generate_series(month_of(first_on), last_on, interval 1 month))::date as month
-    from lives
-    where first_on <= last_on
-),
-
-covered as (
-    select
-        tenant_id,
-        tenant_name,
-        deleted_on,
-        greatest(first_on, month) as from_on,
-        least(last_on, month_end(month)) as until_on,
-        month
-    from months
-),
-
-counted as (
-    select
-        m.tenant_id,
-        m.tenant_name,
-        m.month,
-        m.from_on,
-        m.deleted_on,
-        coalesce(max(s.units_count), 0) as peak_units_count,
-        coalesce(max(s.units_count) filter (where s.from_on <= m.until_on and (s.to_on is null or s.to_on > m.until_on)), 0) as units_count
-    from covered as m
-    left join unit_spans as s
-        on m.tenant_id = s.tenant_id and s.from_on <= m.until_on and (s.to_on is null or s.to_on > m.from_on)
-    group by all
+        unnest(generate_series(month_of(from_on), until_on, interval 1 month))::date as month
+    from covered
+    where from_on <= until_on
 )
 
 select
     tenant_id,
-    tenant_name,
+    any_value(tenant_name) as tenant_name,
     month,
-    peak_units_count,
-    units_count
-from counted
-where deleted_on is null or from_on < deleted_on or peak_units_count > 0
+    max(units_count) as peak_units_count,
+    arg_max(units_count, from_on) as units_count
+from months
+group by tenant_id, month
 order by tenant_id, month
