@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,16 +72,18 @@ def serve_file(path: Path, port: int, *, is_quiet: bool) -> None:
 
     url = f"http://{HOST}:{port}"
 
-    def ready() -> None:
-        if not is_quiet:
-            typer.echo(f"The Stripe sandbox serves {path} at {url}")
-            typer.echo(
-                f"Use it with any sk_test_ key: STRIPE_API_BASE={url}, or StripeClient(key, "
-                f'base_addresses={{"api": "{url}"}})'
-            )
+    def announce() -> None:
+        while processes.http_get(f"{url}/health") is None:
+            time.sleep(0.05)
+        typer.echo(f"The Stripe sandbox serves {path} at {url}")
+        typer.echo(
+            f'Use any sk_test_ key: STRIPE_API_BASE={url}, or StripeClient(key, base_addresses={{"api": "{url}"}})'
+        )
 
+    if not is_quiet:
+        threading.Thread(target=announce, daemon=True).start()
     with _only_server_of(path, url):
-        serve(path, port, is_empty=True, host=HOST, ready=ready)
+        serve(path, port, is_empty=True, host=HOST)
 
 
 @contextmanager

@@ -24,8 +24,9 @@ def worker(attached: Annotated[bool, typer.Option(ATTACHED, hidden=True)] = Fals
     if attached:
         end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # One line per job and tick would be most of the log; what goes wrong is still said.
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    # One line per job, tick and call would be most of the log; what goes wrong is still said.
+    for name in ("procrastinate", "stripe"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with attached_postgres(settings), attached_sandbox(settings) as reachable:
         from billing_core.worker import run_worker
 

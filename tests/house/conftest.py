@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,15 +22,20 @@ Billing = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A BILLING_HOME that holds nothing yet; whatever a failed test left running in it ends."""
-    path = tmp_path / "home"
+def home() -> Iterator[Path]:
+    """A BILLING_HOME that holds nothing yet; whatever a failed test left running in it ends.
+
+    Not under pytest's own directory: another pytest that starts as root closes that one to the user Postgres runs as.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="billing-house-"))
+    path = directory / "home"
     yield path
     for process in psutil.process_iter(["environ", "cmdline"]):
         environment = process.info["environ"] or {}
         if environment.get("BILLING_HOME") == str(path) and "billing_core.cli" in (process.info["cmdline"] or []):
             process.kill()
     embedded.stop(path)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
