@@ -10,7 +10,6 @@ changes after insertion.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import sqlite3
@@ -49,6 +48,15 @@ INDEXES: dict[str, tuple[str, ...]] = {
 
 # Never changed once written and by far the most: kept as text, parsed when read.
 FROZEN = frozenset({"event"})
+
+
+def clone(value: Any) -> Any:
+    """Return a copy of a JSON value that shares nothing that can change; much quicker than `copy.deepcopy`."""
+    if type(value) is dict:
+        return {k: clone(v) if type(v) in (dict, list) else v for k, v in value.items()}
+    if type(value) is list:
+        return [clone(v) if type(v) in (dict, list) else v for v in value]
+    return value
 
 
 class State:
@@ -142,7 +150,7 @@ class State:
         obj = self._kinds[kind][object_id]
         if isinstance(obj, str):
             raise TypeError(f"a {kind} never changes")
-        self._undo.append((kind, object_id, copy.deepcopy(obj)))
+        self._undo.append((kind, object_id, clone(obj)))
         return obj
 
     def delete(self, kind: str, object_id: str) -> None:
@@ -182,6 +190,22 @@ class State:
         finally:
             self._rewind(mark)
             self._depth -= 1
+
+    def save(self, path: Path) -> None:
+        """Write everything to a new SQLite file: how a history that was made in memory is kept.
+
+        Raises:
+            FileExistsError: there is a file already.
+        """
+        if path.exists():
+            raise FileExistsError(path)
+        kept = State(path)
+        try:
+            kept._kinds, kept.meta = self._kinds, self.meta
+            kept._undo = [(kind, object_id, None) for kind, group in self._kinds.items() for object_id in group]
+            kept._flush()
+        finally:
+            kept.close()
 
     def close(self) -> None:
         """Close the file."""
