@@ -314,8 +314,9 @@ def _is_answering(place: _Place) -> bool:
     try:
         with psycopg.connect(_url(place), connect_timeout=5) as connection:
             row = connection.execute("show data_directory").fetchone()
-    except psycopg.OperationalError:
-        return False
+    except psycopg.OperationalError as error:
+        # Full is not dead: whoever wants to start or wait for the server shall be told so by his own connection.
+        return "too many clients" in str(error) or "connection slots are reserved" in str(error)
     return row is not None and Path(row[0]) == place.data
 
 

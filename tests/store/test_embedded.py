@@ -60,6 +60,20 @@ def test_start_attach_status_and_stop(home: Path) -> None:
     assert not embedded.status(home).is_running
 
 
+def test_a_server_without_a_free_connection_still_runs(home: Path) -> None:
+    """Every slot is taken: the server counts as running, and starting it does not wait for a slot."""
+    url = embedded.start(home)
+    held: list[psycopg.Connection] = []
+    try:
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            held.extend(psycopg.connect(url) for _ in range(200))
+        assert embedded.start(home) == url
+        assert embedded.status(home).is_running
+    finally:
+        for connection in held:
+            connection.close()
+
+
 def test_killed_postmaster_is_started_again_with_all_committed_rows(home: Path) -> None:
     """`kill -9` of the server, twice in a row, right after a commit: the next start finds every row."""
     for total in (1000, 2000):
