@@ -119,8 +119,8 @@ def _category_axis(axis: Axis, most: int = 13) -> dict[str, Any]:
         "tickmode": "array",
         "tickvals": [axis.keys[i] for i in shown],
         "ticktext": [axis.labels[i] for i in shown],
-        "tickangle": 0,
-        "autotickangles": [0, -45],
+        # Where labels would touch each other, they turn.
+        "autotickangles": [0, -45, -90],
     }
 
 

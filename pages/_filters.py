@@ -9,6 +9,7 @@ reader is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 
 import streamlit as st
@@ -25,6 +26,11 @@ def show_notes() -> None:
     """Show what could not be understood in the link, once."""
     for text in st.session_state.pop(NOTES, []):
         st.caption(f":orange[{text}]")
+
+
+def row() -> AbstractContextManager[object]:
+    """Return the place of a page's filters: four side by side, two on a telephone."""
+    return st.grid(4, min_column_width=150, gap="small", key="filters")
 
 
 def _remembered(param: str) -> str:

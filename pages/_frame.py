@@ -71,6 +71,7 @@ def show(name: str, body: Callable[[Page], None]) -> None:
         body: draws the page.
     """
     spec = BY_NAME[name]
+    page = None
     try:
         desk = _desk.desk()
         actor = _people.current(desk)
@@ -83,11 +84,12 @@ def show(name: str, body: Callable[[Page], None]) -> None:
             _filters.show_notes()
     except ForbiddenError as error:
         _forbidden(spec, error)
-    except QueryError as error:
-        _nothing_yet(spec, error)
     except BillingError as error:
         log.warning("page %s: %s %s", name, error, error.ids)
-        st.error(str(error), title="This page cannot be shown right now", icon=":material/cloud_off:")
+        if isinstance(error, QueryError) and page is not None and not _is_published(page):
+            _nothing_yet(spec, error)
+            return
+        st.error(str(error), title="This page cannot be shown in full right now", icon=":material/cloud_off:")
         _again(name)
     except Exception:
         # The last line of defence: a bug must not show its insides, and must be found again by what the reader quotes.
@@ -122,6 +124,15 @@ def _head(page: Page) -> None:
                 + (" Choose somebody else in the sidebar." if mode is Mode.DEMO else ""),
                 width="content",
             )
+
+
+def _is_published(page: Page) -> bool:
+    """Whether there are figures at all."""
+    try:
+        page.desk.warehouse.snapshot()
+    except QueryError:
+        return False
+    return True
 
 
 def _again(name: str) -> None:

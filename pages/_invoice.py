@@ -107,7 +107,7 @@ def _lines(page: Page, invoice: Mapping[str, Any]) -> None:
     _tables.show(
         report.table,
         [
-            Column("description", "What", width="large"),
+            Column("description", "What", width=300),
             Column("quantity", "Quantity", "quantity"),
             Column("amount_minor", f"Amount, {currency.upper()}", "money", "Ex tax, before discounts"),
             Column("discount_minor", "Discount", "money", is_zero_nothing=True),
@@ -136,7 +136,7 @@ def _payments(page: Page, invoice: Mapping[str, Any]) -> None:
             Column("on_date", "Date", "date"),
             Column("amount_minor", f"Amount, {invoice['currency'].upper()}", "money"),
             Column("method", "Method", width=140),
-            Column("reason", "Reason", width="large"),
+            Column("reason", "Reason", width=280),
         ],
         key="payments",
         reader=page.reader,

@@ -38,34 +38,28 @@ def _filtered(page: Page, table: Any) -> tuple[Any, str, str]:
     status = _filters.choice(
         "Status", "status", list(labels), default="all", name=labels.__getitem__, as_segments=True, help=STATUS_HELP
     )
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="filters"):
-        with st.container(width=220):
-            number = _filters.words("Invoice number", "q", placeholder="Part of a number")
-        with st.container(width=260):
-            by_name = sorted((t for t in names if t), key=lambda t: (names[t] or t).casefold())
-            tenant = _filters.choice(
-                "Tenant",
-                "tenant",
-                ["", *by_name],
-                default="",
-                name=lambda t: (names.get(t) or t) if t else "All tenants",
-            )
-        with st.container(width=190):
-            month = _filters.choice(
-                "Finalized in", "month", ["", *months], default="", name=lambda m: _month_name(page, m)
-            )
+    with _filters.row():
+        number = _filters.words("Invoice number", "q", placeholder="Part of a number")
+        by_name = sorted((t for t in names if t), key=lambda t: (names[t] or t).casefold())
+        tenant = _filters.choice(
+            "Tenant",
+            "tenant",
+            ["", *by_name],
+            default="",
+            name=lambda t: (names.get(t) or t) if t else "All tenants",
+        )
+        month = _filters.choice("Finalized in", "month", ["", *months], default="", name=lambda m: _month_name(page, m))
         codes = _currency.known(table["currency"].to_pylist())
         currency = codes[0]
         if len(codes) > 1:
-            with st.container(width=160):
-                options = [_currency.EVERY, *codes]
-                currency = _filters.choice(
-                    "Currency",
-                    "currency",
-                    options,
-                    default=_currency.EVERY,
-                    name=lambda c: "All currencies" if c == _currency.EVERY else c.upper(),
-                )
+            options = [_currency.EVERY, *codes]
+            currency = _filters.choice(
+                "Currency",
+                "currency",
+                options,
+                default=_currency.EVERY,
+                name=lambda c: "All currencies" if c == _currency.EVERY else c.upper(),
+            )
     if status != "all":
         table = table.filter(pc.equal(table["state"], status))
     if tenant:

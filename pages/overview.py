@@ -78,7 +78,7 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
             chart_type="area",
         )
 
-    with st.grid(4, min_column_width=210, gap="small"):
+    with st.grid(4, min_column_width=160, gap="small"):
         flow("Net invoiced", "net_minor", "Invoices finalized in the month less credit notes issued in it, ex tax.")
         flow("Collected", "collected_minor", "Payments by the date they were paid, incl. tax.")
         stock(

@@ -38,10 +38,9 @@ ROW_KIND = {
 
 
 def _filters_row(codes: list[str]) -> tuple[str, str]:
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="filters"):
+    with _filters.row():
         currency = _currency.choose(codes)
-        with st.container(width=220):
-            span = _filters.choice("Period", "period", list(SPANS), default="24", name=SPANS.__getitem__)
+        span = _filters.choice("Period", "period", list(SPANS), default="24", name=SPANS.__getitem__)
     return currency, span
 
 

@@ -181,23 +181,19 @@ def body(page: Page) -> None:
     names = dict(zip(people["tenant_id"].to_pylist(), people["name"].to_pylist(), strict=True))
     usage = page.report("usage_by_tenant_month").table
     metrics = [UNITS, *sorted(set(usage["metric"].to_pylist()))]
-    with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="filters"):
-        with st.container(width=240):
-            metric = _filters.choice(
-                "Measure", "metric", metrics, default=UNITS, name=lambda m: "Units (peak)" if m == UNITS else m
-            )
-        with st.container(width=200):
-            span = _filters.choice("Period", "period", list(SPANS), default="12", name=SPANS.__getitem__)
-        with st.container(width=200):
-            rows = _filters.choice("Tenants", "rows", list(ROWS), default="20", name=ROWS.__getitem__)
-        with st.container(width=280):
-            tenant = _filters.choice(
-                "One tenant",
-                "tenant",
-                ["", *sorted(names, key=lambda t: names[t].casefold())],
-                default="",
-                name=lambda t: names.get(t, "–"),
-            )
+    with _filters.row():
+        metric = _filters.choice(
+            "Measure", "metric", metrics, default=UNITS, name=lambda m: "Units (peak)" if m == UNITS else m
+        )
+        span = _filters.choice("Period", "period", list(SPANS), default="12", name=SPANS.__getitem__)
+        rows = _filters.choice("Tenants", "rows", list(ROWS), default="20", name=ROWS.__getitem__)
+        tenant = _filters.choice(
+            "One tenant",
+            "tenant",
+            ["", *sorted(names, key=lambda t: names[t].casefold())],
+            default="",
+            name=lambda t: names.get(t, "–"),
+        )
     first = add_months(month_of(page.today), 1 - int(span))
     _answer(page)
     report, grid = _grid(page, metric, first)
