@@ -78,10 +78,10 @@ def page(ctx: Context, params: Obj, token: str) -> Raw:
 @route("GET", "/i/{token}/pdf")
 def pdf(ctx: Context, params: Obj, token: str) -> Raw:
     """Serve the PDF of a finalized invoice."""
-    return Raw(_pdf(_rows(ctx, _invoice(ctx, token))), "application/pdf")
+    return Raw(pdf_of(_rows(ctx, _invoice(ctx, token))), "application/pdf")
 
 
-def _pdf(rows: list[tuple[str, str]]) -> bytes:
+def pdf_of(rows: list[tuple[str, str]]) -> bytes:
     """Return a small PDF of rows of text, as many pages as they need; characters outside Latin-1 become `?`."""
     pages = [rows[i : i + LINES_PER_PAGE] for i in range(0, len(rows), LINES_PER_PAGE)]
     objects: list[bytes] = [

@@ -215,10 +215,12 @@ def _collect_later(ctx: Context, invoice_id: str) -> None:
 @timer(OVERDUE)
 def _overdue(ctx: Context, invoice_id: str) -> None:
     from billing_core.sandbox.billing.lifecycle import invoice_overdue
+    from billing_core.sandbox.money import collection
 
     invoice = ctx.state.get("invoice", invoice_id)
     if invoice and invoice["status"] == "open" and invoice["amount_remaining"] > 0:
         ctx.emit("invoice.overdue", invoice)
+        collection.mark_delinquent(ctx, invoice["customer"], True)
         invoice_overdue(ctx, invoice_id)
 
 

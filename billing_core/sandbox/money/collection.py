@@ -111,7 +111,6 @@ def collect(
     outcome = intents.attempt(ctx, intent_id, method, is_off_session=is_off_session)
     if outcome.status == "succeeded":
         ctx.cancel_timers(invoice_id, RETRY)
-        mark_delinquent(ctx, invoice["customer"], False)
     elif not outcome.is_paid:
         assert outcome.refusal is not None
         _attempt_failed(ctx, invoice_id, outcome.refusal, outcome.status == "requires_action", is_requested, before)
@@ -162,7 +161,8 @@ def _attempt_failed(
     if needs_action:
         ctx.emit("invoice.payment_action_required", invoice)
     ctx.emit("invoice.payment_failed", invoice)
-    mark_delinquent(ctx, invoice["customer"], True)
+    if not is_requested:
+        mark_delinquent(ctx, invoice["customer"], True)
     lifecycle.invoice_payment_failed(
         ctx,
         invoice_id,
@@ -206,7 +206,6 @@ def intent_tried(ctx: Context, invoice_id: str, outcome: intents.Attempt, *, is_
     invoice = ctx.need("invoice", invoice_id)
     if outcome.status == "succeeded":
         ctx.cancel_timers(invoice_id, RETRY)
-        mark_delinquent(ctx, invoice["customer"], False)
     elif outcome.refusal is not None and invoice["status"] == "open":
         needs_action = outcome.status == "requires_action"
         before = _count(ctx, invoice_id, is_requested)
@@ -214,7 +213,10 @@ def intent_tried(ctx: Context, invoice_id: str, outcome: intents.Attempt, *, is_
 
 
 def mark_delinquent(ctx: Context, customer_id: str, is_delinquent: bool) -> None:
-    """Say of a customer whether his latest payment failed."""
+    """Say of a customer whether the latest news of his invoices is bad.
+
+    A failed automatic payment and a passed due date are; a paid invoice, or one written off, is good news.
+    """
     if ctx.need("customer", customer_id).get("delinquent") is not is_delinquent:
         with updating(ctx, "customer", customer_id) as customer:
             customer["delinquent"] = is_delinquent
@@ -235,7 +237,6 @@ def _paid_outside(ctx: Context, invoice_id: str) -> None:
     )
     ctx.cancel_timers(invoice_id, RETRY)
     invoice_payments.credit(ctx, payment["id"], amount)
-    mark_delinquent(ctx, invoice["customer"], False)
 
 
 def cancel_payment(ctx: Context, invoice_id: str, *, is_void: bool = False) -> None:
@@ -250,6 +251,18 @@ def cancel_payment(ctx: Context, invoice_id: str, *, is_void: bool = False) -> N
     invoice_payments.close_open(ctx, invoice_id, reason="void_invoice" if is_void else "failed_invoice")
     if is_void:
         customer_balance.unapply_from_invoice(ctx, invoice_id)
+    else:
+        mark_delinquent(ctx, ctx.need("invoice", invoice_id)["customer"], False)
+
+
+def keep_method(ctx: Context, invoice_id: str, payment_method_id: str) -> None:
+    """Make the payment method that paid an invoice its subscription's default, where the subscription asks for that."""
+    invoice = ctx.need("invoice", invoice_id)
+    subscription = ctx.state.get("subscription", invoice["_subscription"]) or {}
+    wish = (subscription.get("payment_settings") or {}).get("save_default_payment_method")
+    if wish == "on_subscription" and subscription.get("default_payment_method") != payment_method_id:
+        with updating(ctx, "subscription", subscription["id"], "customer.subscription.updated") as changed:
+            changed["default_payment_method"] = payment_method_id
 
 
 def pay(ctx: Context, invoice_id: str, params: Obj) -> Obj:

@@ -115,7 +115,7 @@ def _of_invoice(ctx: Context, invoice: Obj, given: Obj, before: dict[str, Credit
     return _line(
         amount,
         discounts,
-        _taxes(ctx, invoice, line, net, share, taken, is_last=is_last),
+        _taxes(ctx, invoice, line, given, net, share, taken, is_last=is_last),
         description=line["description"],
         invoice_line_item=line["id"],
         quantity=given.get("quantity"),
@@ -141,10 +141,12 @@ def _by_quantity(line: Obj, given: Obj, taken: Credited, left: int, param: str) 
 
 
 def _taxes(
-    ctx: Context, invoice: Obj, line: Obj, net: int, share: Fraction, taken: Credited, *, is_last: bool
+    ctx: Context, invoice: Obj, line: Obj, given: Obj, net: int, share: Fraction, taken: Credited, *, is_last: bool
 ) -> list[Obj]:
     from billing_core.sandbox.billing.taxing import line_taxes
 
+    if given.get("tax_amounts"):
+        return [_given_tax(ctx, tax) for tax in given["tax_amounts"]]
     if is_last:
         amounts = [t["amount"] - taken.taxes.get(_key(t), 0) for t in line["taxes"]]
     elif line.get("_taxes"):

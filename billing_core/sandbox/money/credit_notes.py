@@ -16,7 +16,6 @@ from billing_core.sandbox.errors import StripeFault, invalid
 from billing_core.sandbox.money import collection, customer_balance, invoice_payments, refunds
 from billing_core.sandbox.money.changes import merged_metadata, updating
 from billing_core.sandbox.money.credit_note_lines import build, sums_of, whole
-from billing_core.sandbox.money.documents import one_page
 from billing_core.sandbox.render import bare, list_object, presenter, render
 from billing_core.sandbox.routes import Page, Raw, route
 from billing_core.sandbox.state import Obj
@@ -383,12 +382,15 @@ def void(ctx: Context, params: Obj, id: str) -> Obj:
 
 @route("GET", "/credit_notes/{id}/pdf")
 def pdf(ctx: Context, params: Obj, id: str) -> Raw:
-    """Show a credit note as a document of one page."""
+    """Show a credit note as a document."""
+    from billing_core.sandbox.billing.documents import pdf_of
+
     note = ctx.need(KIND, id)
     rows = [
-        f"Credit note {note['number']}",
-        f"Invoice {ctx.need('invoice', note['invoice'])['number']}",
-        *(f"{line['description'] or 'Credit'}: {_money(line['amount'], note)}" for line in lines_of(ctx, id)),
-        f"Total {_money(note['total'], note)}",
+        (f"Credit note {note['number']}", note["status"]),
+        (f"Invoice {ctx.need('invoice', note['invoice'])['number']}", ""),
+        *((line["description"] or "Credit", _money(line["amount"], note)) for line in lines_of(ctx, id)),
+        *(("Tax", _money(tax["amount"], note)) for tax in note["total_taxes"]),
+        ("Total", _money(note["total"], note)),
     ]
-    return Raw(one_page(rows), "application/pdf")
+    return Raw(pdf_of(rows), "application/pdf")

@@ -14,6 +14,7 @@ from billing_core.sandbox.errors import invalid, missing
 from billing_core.sandbox.money.changes import merged_metadata, updating
 from billing_core.sandbox.money.fees import minimum_charge_minor
 from billing_core.sandbox.render import includable
+from billing_core.sandbox.resources.prices import check_currency
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
 
@@ -121,7 +122,7 @@ def create(ctx: Context, params: Obj, customer: str) -> Obj:
     """Give credit (negative amount) or book debt (positive amount)."""
     ctx.need("customer", customer, "customer")
     links = {k: params[k] for k in ("description", "metadata") if k in params}
-    return adjust(ctx, customer, params["amount"], currency=params["currency"].lower(), **links)
+    return adjust(ctx, customer, params["amount"], currency=check_currency(params["currency"]), **links)
 
 
 @route("GET", "/v1/customers/{customer}/balance_transactions")

@@ -16,12 +16,14 @@ from billing_core.sandbox.errors import StripeFault, card_error, invalid
 from billing_core.sandbox.money import charging, payment_methods
 from billing_core.sandbox.money.cards import AUTHENTICATION, UNCONFIRMED, Refusal
 from billing_core.sandbox.money.changes import merged_metadata
-from billing_core.sandbox.money.fees import SETTLEMENT_DAYS, business_days_after, minimum_charge_minor
+from billing_core.sandbox.money.fees import DAY, SETTLEMENT_DAYS, business_days_after, minimum_charge_minor
 from billing_core.sandbox.render import bare, presenter, render
 from billing_core.sandbox.state import Obj
 
 KIND = "payment_intent"
 MAXIMUM_MINOR = 99_999_999
+# How long a bank holds an amount that is not captured.
+HOLD_DAYS = 7
 WAITING = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
@@ -170,6 +172,7 @@ def attempt(
     if not is_captured:
         intent["status"] = "requires_capture"
         intent["amount_capturable"] = intent["amount"]
+        ctx.schedule(ctx.now(intent) + HOLD_DAYS * DAY, "payment_intent.expire", intent_id, owner=intent)
         ctx.emit("payment_intent.amount_capturable_updated", intent)
         return Attempt("requires_capture", charge_id=charge["id"])
     _succeed(ctx, intent, charge, intent["amount"])
@@ -177,7 +180,7 @@ def attempt(
 
 
 def _succeed(ctx: Context, intent: Obj, charge: Obj, amount: int) -> None:
-    from billing_core.sandbox.money import disputes, invoice_payments
+    from billing_core.sandbox.money import collection, disputes, invoice_payments
 
     intent["status"] = "succeeded"
     intent["amount_received"] = amount
@@ -191,6 +194,8 @@ def _succeed(ctx: Context, intent: Obj, charge: Obj, amount: int) -> None:
     else:
         payment_methods.spend(ctx, method_id)
     ctx.emit("payment_intent.succeeded", intent)
+    if intent["_invoice"]:
+        collection.keep_method(ctx, intent["_invoice"], method_id)
     invoice_payments.credit_intent(ctx, intent["id"])
     disputes.open_if_due(ctx, charge["id"])
 
@@ -239,6 +244,12 @@ def _debit(ctx: Context, intent: Obj, method: Obj) -> Attempt:
         business_days_after(ctx.now(intent), SETTLEMENT_DAYS), "payment_intent.settle", intent["id"], owner=intent
     )
     return Attempt("processing", charge_id=charge["id"])
+
+
+@timer("payment_intent.expire")
+def _expire(ctx: Context, intent_id: str) -> None:
+    if ctx.need(KIND, intent_id)["status"] == "requires_capture":
+        cancel(ctx, intent_id, "automatic")
 
 
 @timer("payment_intent.settle")

@@ -71,7 +71,7 @@ def credit(ctx: Context, payment_id: str, received: int) -> int:
         Minor units credited to the invoice.
     """
     from billing_core.sandbox.billing.invoices import mark_paid
-    from billing_core.sandbox.money import customer_balance
+    from billing_core.sandbox.money import collection, customer_balance
 
     obj = ctx.state.edit(KIND, payment_id)
     with updating(ctx, "invoice", obj["invoice"]) as invoice:
@@ -97,6 +97,7 @@ def credit(ctx: Context, payment_id: str, received: int) -> int:
     if invoice["amount_remaining"] == 0:
         close_open(ctx, invoice["id"])
         mark_paid(ctx, invoice["id"], now)
+        collection.mark_delinquent(ctx, invoice["customer"], False)
     else:
         follow(ctx, invoice["id"])
     ctx.emit("invoice_payment.paid", obj)

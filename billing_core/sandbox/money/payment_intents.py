@@ -9,6 +9,7 @@ from billing_core.sandbox.errors import StripeFault, card_error, invalid
 from billing_core.sandbox.money import intents, payment_methods
 from billing_core.sandbox.money.cards import AUTHENTICATION
 from billing_core.sandbox.money.changes import merged_metadata
+from billing_core.sandbox.resources.prices import check_currency
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
 
@@ -49,7 +50,7 @@ def _method_in(ctx: Context, params: Obj, customer_id: str | None) -> str | None
 @route("POST", "/v1/payment_intents")
 def create(ctx: Context, params: Obj) -> Obj:
     """Create a payment intent, and confirm it when asked to."""
-    currency = params["currency"].lower()
+    currency = check_currency(params["currency"])
     intents.check_amount(params["amount"], currency)
     customer = params.get("customer")
     if customer:
@@ -172,7 +173,7 @@ def update(ctx: Context, params: Obj, intent: str) -> Obj:
         ctx.state.insert({**current, "customer": params["customer"]})
     obj = ctx.state.edit(KIND, intent)
     if "amount" in params or "currency" in params:
-        obj["currency"] = str(params.get("currency", obj["currency"])).lower()
+        obj["currency"] = check_currency(str(params.get("currency", obj["currency"])))
         obj["amount"] = params.get("amount", obj["amount"])
         intents.check_amount(obj["amount"], obj["currency"])
     method = _method_in(ctx, params, obj["customer"])

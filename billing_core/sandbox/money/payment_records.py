@@ -11,6 +11,7 @@ from typing import Any
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.money.changes import merged_metadata
+from billing_core.sandbox.resources.prices import check_currency
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
 
@@ -101,7 +102,7 @@ def report_payment(ctx: Context, params: Obj) -> Obj:
     return report(
         ctx,
         amount=wanted["value"],
-        currency=wanted["currency"].lower(),
+        currency=check_currency(wanted["currency"], "amount_requested[currency]"),
         customer=customer,
         outcome=params.get("outcome"),
         description=params.get("description"),

@@ -16,6 +16,7 @@ from billing_core.sandbox.money import ledger
 from billing_core.sandbox.money.changes import merged_metadata, updating
 from billing_core.sandbox.money.fees import DAY, business_days_after, start_of_day
 from billing_core.sandbox.money.settings import put_setting, setting
+from billing_core.sandbox.resources.prices import check_currency
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
 
@@ -121,7 +122,7 @@ def _arrive(ctx: Context, payout_id: str) -> None:
 @route("POST", "/v1/payouts")
 def create(ctx: Context, params: Obj) -> Obj:
     """Send money to the bank on request; metadata `sandbox_failure_code` makes it fail on arrival."""
-    currency, amount = params["currency"].lower(), params["amount"]
+    currency, amount = check_currency(params["currency"]), params["amount"]
     if amount < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
     available = ledger.balance(ctx).get(currency, (0, 0))[0]

@@ -47,7 +47,7 @@ def refund(
     is_card = instrument.type == "card"
     method = instrument.type
     digits = int(hashlib.blake2b(charge_id.encode(), digest_size=6).hexdigest(), 16)
-    destination: Obj = {"type": method, method: {}}
+    destination: Obj = {"type": method}
     if is_card:
         destination["card"] = {
             "reference": None if is_waiting else f"{digits:016d}"[:16],

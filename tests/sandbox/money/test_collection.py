@@ -92,7 +92,7 @@ def test_an_invoice_is_paid_by_the_customers_card(client: stripe.StripeClient, c
 
 
 def test_a_refused_payment_is_a_card_error_with_its_intent(client: stripe.StripeClient, clock_customer) -> None:
-    """402 with code, decline_code and the intent; the attempt is kept, and the customer is delinquent."""
+    """402 with code, decline_code and the intent; the attempt is kept, and the invoice stays open."""
     customer, _ = clock_customer(MONDAY, payment_method="pm_card_chargeCustomerFail")
     invoice = open_invoice(client, customer)
     with pytest.raises(stripe.CardError) as refused:
@@ -102,7 +102,6 @@ def test_a_refused_payment_is_a_card_error_with_its_intent(client: stripe.Stripe
     assert error.payment_intent.status == "requires_payment_method"
     after = client.v1.invoices.retrieve(invoice.id)
     assert (after.status, after.attempted, after.attempt_count, after.amount_remaining) == ("open", True, 1, 10000)
-    assert client.v1.customers.retrieve(customer).delinquent is True
     assert story(client, "payment_intent", "charge", "invoice.")[-4:] == [
         "charge.failed",
         "payment_intent.payment_failed",
@@ -112,7 +111,6 @@ def test_a_refused_payment_is_a_card_error_with_its_intent(client: stripe.Stripe
     other = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer}).id
     paid = client.v1.invoices.pay(invoice.id, {"payment_method": other})
     assert (paid.status, paid.attempt_count) == ("paid", 1)
-    assert client.v1.customers.retrieve(customer).delinquent is False
     assert client.v1.payment_intents.retrieve(error.payment_intent.id).status == "succeeded"
 
 
@@ -199,6 +197,7 @@ def test_a_renewal_is_retried_on_schedule_until_it_is_paid(
     invoice = client.v1.invoices.list({"subscription": subscription.id, "limit": 1}).data[0]
     assert (invoice.status, invoice.attempt_count) == ("open", 1)
     assert invoice.next_payment_attempt == first + 3 * DAY
+    assert client.v1.customers.retrieve(customer).delinquent is True
     assert client.v1.subscriptions.retrieve(subscription.id).status == "past_due"
     advance(clock, first + 3 * DAY)
     invoice = client.v1.invoices.retrieve(invoice.id)
@@ -214,6 +213,7 @@ def test_a_renewal_is_retried_on_schedule_until_it_is_paid(
     invoice = client.v1.invoices.retrieve(invoice.id)
     assert (invoice.status, invoice.attempt_count, invoice.next_payment_attempt) == ("paid", 4, None)
     assert invoice.status_transitions.paid_at == first + 15 * DAY
+    assert client.v1.customers.retrieve(customer).delinquent is False
     assert client.v1.subscriptions.retrieve(subscription.id).status == "active"
     assert len(client.v1.charges.list({"customer": customer, "limit": 20}).data) == 6
 
@@ -301,3 +301,34 @@ def test_voiding_and_writing_off_end_the_default_payment(client: stripe.StripeCl
     lost = open_invoice(client, customer)
     client.v1.invoices.mark_uncollectible(lost.id)
     assert client.v1.invoices.pay(lost.id, {"payment_method": method}).status == "paid"
+
+
+def test_the_card_that_pays_first_stays_with_the_subscription(client: stripe.StripeClient, clock_customer) -> None:
+    """`save_default_payment_method=on_subscription`: whoever confirms the first payment leaves his card."""
+    customer, _ = clock_customer(MONDAY, payment_method=None)
+    subscription = subscribed(
+        client,
+        customer,
+        payment_behavior="default_incomplete",
+        payment_settings={"save_default_payment_method": "on_subscription"},
+        expand=["latest_invoice.payments"],
+    )
+    assert (subscription.status, subscription.default_payment_method) == ("incomplete", None)
+    intent = subscription.latest_invoice.payments.data[0].payment.payment_intent
+    with pytest.raises(stripe.CardError):
+        client.v1.payment_intents.confirm(intent, {"payment_method": "pm_card_chargeDeclined"})
+    assert client.v1.subscriptions.retrieve(subscription.id).status == "incomplete"
+    client.v1.payment_intents.confirm(intent, {"payment_method": "pm_card_visa"})
+    after = client.v1.subscriptions.retrieve(subscription.id)
+    assert after.status == "active"
+    assert client.v1.payment_methods.retrieve(after.default_payment_method).customer == customer
+
+
+def test_a_passed_due_date_makes_a_customer_delinquent(client: stripe.StripeClient, clock_customer, advance) -> None:
+    """Overdue is bad news; writing the invoice off ends it."""
+    customer, clock = clock_customer(MONDAY, payment_method=None)
+    invoice = open_invoice(client, customer, collection_method="send_invoice", days_until_due=14)
+    advance(clock, MONDAY + 14 * DAY)
+    assert client.v1.customers.retrieve(customer).delinquent is True
+    client.v1.invoices.mark_uncollectible(invoice.id)
+    assert client.v1.customers.retrieve(customer).delinquent is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 from hypothesis import HealthCheck, given, settings
@@ -53,6 +54,7 @@ def test_a_credit_note_before_payment_lowers_what_is_due(client: stripe.StripeCl
     shown = note.lines.data[0]
     assert gaps(shown) == []
     assert (shown.amount, shown.invoice_line_item, shown.taxes[0].amount) == (4000, line, 1000)
+    assert httpx.get(note.pdf, trust_env=False).content.startswith(b"%PDF-")
     after = client.v1.invoices.retrieve(invoice.id)
     assert (after.status, after.total, after.amount_due, after.amount_remaining) == ("open", 12500, 7500, 7500)
     assert after.pre_payment_credit_notes_amount == 5000

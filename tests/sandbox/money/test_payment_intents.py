@@ -98,3 +98,32 @@ def test_amounts_have_limits(client: stripe.StripeClient) -> None:
     assert client.v1.payment_intents.create({"amount": 250, "currency": "dkk"}).amount == 250
     with pytest.raises(stripe.InvalidRequestError, match="payment_intents"):
         client.v1.charges.create({"amount": 5000, "currency": "dkk", "source": "tok_visa"})
+
+
+def test_a_reserved_amount_is_released_after_a_week(client: stripe.StripeClient, clock_customer, advance) -> None:
+    """Nobody captured: the intent is canceled automatically and no money moves."""
+    customer, clock = clock_customer(1767603600)
+    method = client.v1.payment_methods.list({"customer": customer}).data[0].id
+    held = client.v1.payment_intents.create(
+        {
+            "amount": 10000,
+            "currency": "dkk",
+            "customer": customer,
+            "payment_method": method,
+            "capture_method": "manual",
+            "confirm": True,
+        }
+    )
+    advance(clock, 1767603600 + 7 * 86400)
+    after = client.v1.payment_intents.retrieve(held.id)
+    assert (after.status, after.cancellation_reason) == ("canceled", "automatic")
+    assert client.v1.balance_transactions.list({}).data == []
+
+
+def test_a_currency_that_does_not_exist_is_refused(client: stripe.StripeClient) -> None:
+    """Not three letters: Stripe's sentence, not a broken server."""
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid currency: kroner"):
+        client.v1.payment_intents.create({"amount": 5000, "currency": "kroner"})
+    customer = client.v1.customers.create({}).id
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid currency"):
+        client.v1.customers.balance_transactions.create(customer, {"amount": 5000, "currency": "d"})
