@@ -77,6 +77,7 @@ _ALL = (
     Kind("dispute", "/v1/disputes", money.Dispute.from_raw),
     Kind("balance_transaction", "/v1/balance_transactions", money.BalanceTransaction.from_raw),
     Kind("payout", "/v1/payouts", money.Payout.from_raw),
+    Kind("test_helpers.test_clock", "/v1/test_helpers/test_clocks", objects.TestClock.from_raw),
     Kind("event", "/v1/events", objects.Event.from_raw),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -44,6 +44,22 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class TestClock:
+    """A test clock; Stripe lists its customers and subscriptions only when asked for this clock."""
+
+    __test__ = False  # no test, whatever its name says to pytest
+
+    test_clock_id: str
+    status: str
+    raw: Raw
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        """Read a test clock."""
+        return cls(raw["id"], raw["status"], raw)
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A product."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from billing_core.services.desk import Desk
 
 LOCK = 7_141_001
+LOCK_PATIENCE_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,17 @@ def _alone(database: Database) -> Iterator[None]:
     except psycopg.OperationalError as error:
         raise StoreError("Postgres cannot be reached for the mirror. See billing doctor.") from error
     with connection:
-        row = connection.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
-        if row is None or not row[0]:
-            raise ConflictError("A mirror is already running; this one has nothing to do. Try again when it has ended.")
-        yield
+        # A moment of patience, because the lock of a run that was just killed ends when the server notices.
+        connection.execute(f"set lock_timeout = {LOCK_PATIENCE_MS}")
+        try:
+            connection.execute("select pg_advisory_lock(%s)", (LOCK,))
+        except psycopg.errors.LockNotAvailable:
+            raise ConflictError(
+                "A mirror is already running; this one has nothing to do. Try again when it has ended."
+            ) from None
+        try:
+            yield
+        finally:
+            # A connection that was lost has no lock any more; what lost it is told by the run itself.
+            with suppress(psycopg.Error):
+                connection.execute("select pg_advisory_unlock(%s)", (LOCK,))

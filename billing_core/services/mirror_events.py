@@ -34,7 +34,15 @@ OVERLAP = timedelta(seconds=60)
 # Stripe keeps events for 30 days.
 KEPT = timedelta(days=29)
 MAX_ATTEMPTS = 10
+PENDING = "pending_balance"
+PENDING_AGAIN = timedelta(hours=1)
 _e = tables.stripe_events.c
+# Events of an invoice after which its customer may have another currency, number sequence, balance or standing,
+# of which there need not be an event.
+_MOVES_CUSTOMER = frozenset(
+    f"invoice.{word}"
+    for word in ("finalized", "paid", "payment_failed", "overdue", "voided", "marked_uncollectible", "overpaid")
+)
 _MIRRORED = frozenset(ORDER) - {"invoice_payment", "customer_balance_transaction", "balance_transaction"}
 
 Target = tuple[str, str]
@@ -95,6 +103,30 @@ def mirror_events(run: Run) -> None:
         raise GapError("Stripe no longer has the events since the last mirror.") from error
     with run.database.begin() as connection:
         _save(connection, position.seen(newest, run.now), run.now)
+    _settle_balance(run)
+
+
+def _settle_balance(run: Run) -> None:
+    """Read pending movements of the balance again once they are due, since nothing tells that they became available.
+
+    Those that are due since the last look are looked at now, those that stayed pending again every `PENDING_AGAIN`.
+    """
+    b, c = tables.balance_transactions.c, tables.mirror_cursors.c
+    with run.database.connect() as connection:
+        due_at = connection.execute(
+            sa.select(sa.func.max(b.available_at)).where(b.status == "pending", b.available_at <= run.now)
+        ).scalar_one()
+        looked_at = connection.execute(sa.select(c.completed_at).where(c.resource == PENDING)).scalar_one_or_none()
+    if due_at is None or (looked_at is not None and due_at <= looked_at and run.now - looked_at < PENDING_AGAIN):
+        return
+    found = _ask(run, PENDING, "")
+    with run.database.begin() as connection:
+        write(run, connection, "balance_transaction", found)
+        upsert(
+            connection,
+            tables.mirror_cursors,
+            [{"resource": PENDING, "state": "complete", "rows_count": len(found), "completed_at": run.now}],
+        )
 
 
 def keep(
@@ -134,10 +166,10 @@ def targets(event: Event) -> list[Target]:
     match event.object_type:
         case "customer":
             add("customer_balance_transaction", event.object_id)
-        case "invoice_payment":
+        case "invoice_payment" | "invoiceitem":
             add("invoice", link(about, "invoice"))
-        case "invoice" if part(about, "starting_balance") or part(about, "ending_balance"):
-            add("customer_balance_transaction", event.customer_id)
+        case "invoice" if event.type in _MOVES_CUSTOMER:
+            add("customer", event.customer_id)
         case "credit_note":
             add("invoice", link(about, "invoice"))
             add("customer_balance_transaction", event.customer_id)
@@ -147,7 +179,7 @@ def targets(event: Event) -> list[Target]:
             add("subscription", link(about, "subscription"))
             add("customer", None if part(about, "subscription") else event.customer_id)
         case "balance":
-            add("pending_balance", "now")
+            add(PENDING, "now")
         case _:
             pass
     return found
@@ -213,7 +245,7 @@ def _fetch(run: Run, wanted: Iterable[Target], errors: dict[Target, str]) -> dic
             errors[target] = str(error)
             continue
         for one in found:
-            fetched["balance_transaction" if kind == "pending_balance" else kind].append(one)
+            fetched["balance_transaction" if kind == PENDING else kind].append(one)
             open_targets += _consequences(run, one)
     return fetched
 
@@ -224,7 +256,7 @@ def _ask(run: Run, kind: str, object_id: str) -> list[Any]:
             return list(run.gateway.objects(kind, parent=object_id))
         except MissingError:
             return []
-    if kind == "pending_balance":
+    if kind == PENDING:
         b = tables.balance_transactions.c
         with run.database.connect() as connection:
             oldest = connection.execute(sa.select(sa.func.min(b.created_at)).where(b.status == "pending")).scalar_one()

@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from billing_core.errors import GatewayError
 from billing_core.gateway import MissingError
 from billing_core.gateway.objects import Event
 from billing_core.services import mirror_events, mirror_payments, mirror_versions
 from billing_core.services.mirror_rows import Run
 from billing_core.services.mirror_write import prepare, write
+from billing_core.settings import Mode
 from billing_core.store import tables
 from billing_core.store.writes import upsert
 
@@ -43,7 +45,10 @@ _PAGED = (
     "balance_transaction",
     "payout",
 )
+_HISTORY = (*mirror_versions.TYPES, *mirror_versions.DISCOUNT_TYPES)
 _LISTED_AT_ONCE = 20
+_CLOCKED = ("customer", "subscription")
+FORBIDDEN = 403
 _CALLS_AT_ONCE = 3
 _c = tables.mirror_cursors.c
 # What can vanish in Stripe without a row of its own: looked for after a later pass, among the rows that it did not see.
@@ -149,7 +154,7 @@ def _stage(run: Run, kind: str, started_at: datetime) -> None:
                     connection, kind, state="running", cursor=page.cursor, rows_count=rows_count, started_at=started_at
                 )
             run.findings += page.unreadable
-            seen |= {_id_of(kind, o) for o in page.objects}
+            seen |= {str(o.raw["id"]) for o in page.objects}
             run.progress(kind, rows_count)
     except MissingError:
         if cursor.cursor is None:
@@ -159,12 +164,35 @@ def _stage(run: Run, kind: str, started_at: datetime) -> None:
             _move(connection, kind, state="pending", cursor=None, rows_count=0)
         _stage(run, kind, started_at)
         return
+    if kind in _CLOCKED:
+        seen |= _on_test_clocks(run, kind)
     if cursor.completed_at is not None:
         _sweep(run, kind, seen)
     if kind == "invoice_payment" and cursor.cursor is None:
         run.knows_all_intents = True
     with run.database.begin() as connection:
         _move(connection, kind, state="complete", cursor=None, rows_count=rows_count, completed_at=run.now)
+
+
+def _on_test_clocks(run: Run, kind: str) -> set[str]:
+    """Mirror the objects on test clocks, which the plain list leaves out; return their ids. A live account has none."""
+    if run.gateway.mode is Mode.LIVE:
+        return set()
+    seen: set[str] = set()
+    try:
+        clocks = [clock.test_clock_id for clock in run.gateway.objects("test_helpers.test_clock")]
+    except GatewayError as error:
+        if error.ids.get("status") != FORBIDDEN:
+            raise
+        run.findings.append("The Stripe key may not list test clocks: customers on them are not mirrored.")
+        return seen
+    for clock in clocks:
+        for page in run.gateway.pages(kind, test_clock=clock):
+            with run.database.begin() as connection:
+                write(run, connection, kind, page.objects)
+            run.findings += page.unreadable
+            seen |= {str(o.raw["id"]) for o in page.objects}
+    return seen
 
 
 def _sweep(run: Run, kind: str, seen: set[str]) -> None:
@@ -264,7 +292,7 @@ def _history(run: Run, started_at: datetime) -> None:
     if cursor.state == "complete":
         return
     rows_count = cursor.rows_count if cursor.cursor else 0
-    types = [*mirror_versions.TYPES, *mirror_versions.DISCOUNT_TYPES]
+    types = list(_HISTORY)
     # Events after the remembered one are not history: they are still to be processed.
     last = cursor.cursor or _keep_last(run, started_at)
     if last is None:
@@ -294,7 +322,7 @@ def _keep_last(run: Run, started_at: datetime) -> str | None:
     """Keep the event that was the newest when the pass began; return its id, None when there was none."""
     event_id = mirror_events.anchor(run)
     event = None if event_id is None else run.gateway.retrieve("event", event_id)
-    if isinstance(event, Event):
+    if isinstance(event, Event) and event.type in _HISTORY:
         with run.database.begin() as connection:
             mirror_events.keep(run, connection, [(event, started_at)], state="processed")
     return event_id
@@ -346,10 +374,6 @@ def _cursor(run: Run, resource: str) -> Cursor:
 
 def _move(connection: sa.Connection, resource: str, **values: Any) -> None:
     upsert(connection, tables.mirror_cursors, [{"resource": resource, **values}])
-
-
-def _id_of(kind: str, obj: Any) -> str:
-    return str(obj.raw["id"])
 
 
 def _pieces(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

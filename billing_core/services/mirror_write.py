@@ -48,6 +48,7 @@ ORDER = (
 
 def prepare(run: Run, kind: str, objects: Sequence[Any]) -> None:
     """Learn from Stripe what the rows of these objects need: which invoice a charge pays."""
+    objects = [o for o in objects if not isinstance(o, Deleted)]
     if kind == "invoice_payment":
         run.intents.update((o.payment_intent_id, o.invoice_id) for o in objects if o.payment_intent_id)
     if kind == "invoice":
@@ -89,8 +90,10 @@ def write(run: Run, connection: sa.Connection, kind: str, objects: Sequence[Any]
 
 def _write_prices(run: Run, connection: sa.Connection, prices: Sequence[Price]) -> None:
     def role(price: Price) -> str | None:
-        # A product that names its unit is sold per unit; the price alone cannot tell.
-        return "unit" if price.role == "flat" and price.product_id in run.unit_labels else price.role
+        # A product that names its unit is sold per unit; the price alone cannot tell, unless its metadata does.
+        is_stated = bool((price.raw.get("metadata") or {}).get("role"))
+        is_unit = price.role == "flat" and not is_stated and price.product_id in run.unit_labels
+        return "unit" if is_unit else price.role
 
     run.upsert(connection, tables.prices, [run.row(tables.prices, p, role=role(p)) for p in prices])
     run.usage_types.update((p.price_id, p.usage_type) for p in prices)

@@ -50,6 +50,13 @@ class Mirroring:
         (row,) = self.rows(table, **where)
         return row
 
+    def difference(self, before: dict[str, list[tuple[Any, ...]]]) -> list[Any]:
+        """Return what changed since a `state()`, for a readable failure; empty when nothing did."""
+        now = self.state()
+        return [(name, row) for name in now for row in now[name] if row not in before[name]] + [
+            (name, "gone", row) for name in now for row in before[name] if row[0] not in [r[0] for r in now[name]]
+        ]
+
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return every tracked row with the transaction that wrote it: equal when nothing was written."""
         with self.database.connect() as connection:
