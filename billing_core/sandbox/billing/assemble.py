@@ -110,7 +110,7 @@ def subscription_invoice(
     )
     put_on_invoice(ctx, invoice, waiting)
     closed = list(closing)
-    for item_id in dict.fromkeys([*(c.item for c in closed), *(b[0] for b in licensed)]):
+    for item_id in dict.fromkeys([*(c.item for c in closed if c.item not in items), *items]):
         for window in [c for c in closed if c.item == item_id]:
             _usage_line(ctx, subscription, invoice, window)
         for _, start, end in [b for b in licensed if b[0] == item_id]:

@@ -21,7 +21,8 @@ def test_a_first_invoice_is_finalized_and_paid_with_the_request(shop: Any, gaps:
     )
     assert shop.lines(invoice) == [("3 × Gold (at DKK 19.00 / month)", 5700)]
     assert invoice.parent.subscription_details.subscription == made.id
-    assert gaps(made) == [] and gaps(invoice) == []
+    assert gaps(made) == []
+    assert gaps(invoice) == []
 
 
 def test_month_ends_follow_the_anchor_and_do_not_drift(shop: Any) -> None:
@@ -45,7 +46,8 @@ def test_a_renewal_is_a_draft_for_an_hour_and_then_paid(shop: Any) -> None:
     draft = shop.invoices(subscription=made.id)[-1]
     assert (draft.status, draft.billing_reason, draft.auto_advance) == ("draft", "subscription_cycle", True)
     assert draft.automatically_finalizes_at == shop.at(2026, 4, 1, 1)
-    assert draft.period_start == shop.at(2026, 3, 1) and draft.period_end == shop.at(2026, 4, 1)
+    assert draft.period_start == shop.at(2026, 3, 1)
+    assert draft.period_end == shop.at(2026, 4, 1)
     assert draft.number is None
     shop.move(clock, shop.at(2026, 4, 1, 1))
     paid = shop.client.v1.invoices.retrieve(draft.id)
@@ -77,7 +79,8 @@ def test_events_of_a_renewal_come_in_stripes_order(shop: Any) -> None:
         "invoice.payment_succeeded",
     ]
     upcoming = seen[0].data.object
-    assert "id" not in upcoming and upcoming.total == 1000
+    assert "id" not in upcoming
+    assert upcoming.total == 1000
     assert seen[0].created == shop.at(2026, 3, 25)
     assert "latest_invoice" in seen[2].data.previous_attributes
 
@@ -100,7 +103,8 @@ def test_default_incomplete_waits_for_a_payment_and_becomes_active_with_it(shop:
     made = shop.subscribe(customer, {"price": shop.price(1000)}, payment_behavior="default_incomplete")
     assert made.status == "incomplete"
     invoice = shop.client.v1.invoices.retrieve(made.latest_invoice, {"expand": ["confirmation_secret"]})
-    assert invoice.status == "open" and invoice.confirmation_secret.client_secret
+    assert invoice.status == "open"
+    assert invoice.confirmation_secret.client_secret
     shop.client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_visa"})
     assert shop.get(made.id).status == "active"
 
@@ -191,7 +195,8 @@ def test_cancelling_at_the_period_end_bills_what_was_used_and_then_stops(shop: A
     made = shop.subscribe(customer, {"price": shop.price(1000)}, {"price": shop.metered(meter, 10)})
     shop.use(customer, "calls", 7)
     changed = shop.change(made.id, cancel_at_period_end=True)
-    assert changed.cancel_at == shop.at(2026, 4, 1) and changed.status == "active"
+    assert changed.cancel_at == shop.at(2026, 4, 1)
+    assert changed.status == "active"
     shop.move(clock, shop.at(2026, 4, 1, 1))
     ended = shop.get(made.id)
     assert (ended.status, ended.ended_at) == ("canceled", shop.at(2026, 4, 1))
