@@ -29,15 +29,16 @@ def desk() -> Desk:
 
 @st.cache_resource(show_spinner=False, max_entries=512)
 def _report(
-    version: str, actor: Actor, day: str, name: str, params: tuple[tuple[str, Any], ...], _now: datetime
+    version: str, actor: Actor, day: str, name: str, params: tuple[tuple[str, Any], ...], _desk: Desk, _now: datetime
 ) -> reports.Report:
-    return reports.run(desk(), actor, name, now=_now, **dict(params))
+    return reports.run(_desk, actor, name, now=_now, **dict(params))
 
 
-def report(actor: Actor, name: str, now: datetime, **params: Any) -> reports.Report:
+def report(held: Desk, actor: Actor, name: str, now: datetime, **params: Any) -> reports.Report:
     """Run a report, or return it as it was already run on the same figures today.
 
     Args:
+        held: a pinned desk, so that all figures of a page come from one version.
         actor: who reads.
         name: of the dataset.
         now: an aware instant.
@@ -46,7 +47,6 @@ def report(actor: Actor, name: str, now: datetime, **params: Any) -> reports.Rep
     Raises:
         BillingError: not allowed, no such report, no figures yet.
     """
-    held = desk()
-    snapshot = held.warehouse.snapshot()
+    version = str(held.warehouse.snapshot().path)
     day = now.astimezone(held.settings.zone).date().isoformat()
-    return _report(f"{snapshot.path}", actor, day, name, tuple(sorted(params.items())), now)
+    return _report(version, actor, day, name, tuple(sorted(params.items())), held, now)

@@ -45,7 +45,8 @@ STALE_HELP = "These figures are old: nothing has refreshed them for a while. `bi
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page works with: the desk, who looks, how he reads, and what time it is."""
+    """What a page works with: the desk, pinned to one version of the figures, who looks, how he reads, and what time
+    it is."""
 
     spec: PageSpec
     desk: Desk
@@ -60,7 +61,7 @@ class Page:
 
     def report(self, name: str, **params: Any) -> reports.Report:
         """Run a report as this actor (see `_desk.report`)."""
-        return _desk.report(self.actor, name, self.now, **params)
+        return _desk.report(self.desk, self.actor, name, self.now, **params)
 
 
 def show(name: str, body: Callable[[Page], None]) -> None:
@@ -76,7 +77,8 @@ def show(name: str, body: Callable[[Page], None]) -> None:
         desk = _desk.desk()
         actor = _people.current(desk)
         actor = access.authorize(desk, actor, spec.permission)
-        page = Page(spec, desk, actor, Reader(parse_locale(st.context.locale), desk.settings.zone), datetime.now(UTC))
+        reader = Reader(parse_locale(st.context.locale), desk.settings.zone)
+        page = Page(spec, desk.pinned(), actor, reader, datetime.now(UTC))
         _head(page)
         remarks = st.container()
         body(page)
@@ -86,7 +88,7 @@ def show(name: str, body: Callable[[Page], None]) -> None:
         _forbidden(spec, error)
     except BillingError as error:
         log.warning("page %s: %s %s", name, error, error.ids)
-        if isinstance(error, QueryError) and page is not None and not _is_published(page):
+        if isinstance(error, QueryError) and page is None:
             _nothing_yet(spec, error)
             return
         st.error(str(error), title="This page cannot be shown in full right now", icon=":material/cloud_off:")
@@ -124,15 +126,6 @@ def _head(page: Page) -> None:
                 + (" Choose somebody else in the sidebar." if mode is Mode.DEMO else ""),
                 width="content",
             )
-
-
-def _is_published(page: Page) -> bool:
-    """Whether there are figures at all."""
-    try:
-        page.desk.warehouse.snapshot()
-    except QueryError:
-        return False
-    return True
 
 
 def _again(name: str) -> None:

@@ -96,6 +96,9 @@ class Warehouse:
                 state.version,
                 state.published_at,
             ):
+                if held.state != state:
+                    # The file stayed because nothing had changed, but Postgres was looked at again since.
+                    held = self._open = _Open(state, held.connection)
                 return held
             held = self._open = None
             try:

@@ -76,6 +76,18 @@ def test_a_reader_moves_to_the_new_version_and_a_pinned_one_stays(
     assert not pinned.snapshot().path.exists()
 
 
+def test_a_pinned_reader_says_the_latest_as_of_time_although_the_file_stayed(
+    database: Database, directory: Path, zone: ZoneInfo, now: datetime
+) -> None:
+    """Nothing changed between two refreshes, so the version stays; the figures are nevertheless as of the later one."""
+    refresh(database.url, directory, zone=zone, now=now)
+    warehouse = Warehouse(directory)
+    assert warehouse.pinned().snapshot().refreshed_at == now
+    warehouse.run("usage_daily", UNFILTERED)
+    refresh(database.url, directory, zone=zone, now=now + timedelta(minutes=5))
+    assert warehouse.pinned().snapshot().refreshed_at == now + timedelta(minutes=5)
+
+
 def test_a_reader_can_neither_write_nor_reach_out_nor_unlock(
     database: Database, directory: Path, zone: ZoneInfo, now: datetime
 ) -> None:
