@@ -264,11 +264,17 @@ def send(ctx: Context, params: Obj, invoice: str) -> Obj:
 
 @route("POST", "/v1/invoices/{invoice}/void")
 def void_invoice(ctx: Context, params: Obj, invoice: str) -> Obj:
-    """Void a finalized invoice."""
+    """Void a finalized invoice on which no money has come or is coming."""
+    from billing_core.sandbox.money.collection import check_not_paying
+
+    check_not_paying(ctx, invoice, is_void=True)
     return void(ctx, invoice)
 
 
 @route("POST", "/v1/invoices/{invoice}/mark_uncollectible")
 def write_off(ctx: Context, params: Obj, invoice: str) -> Obj:
-    """Write an open invoice off."""
+    """Write an open invoice off on which no money is coming."""
+    from billing_core.sandbox.money.collection import check_not_paying
+
+    check_not_paying(ctx, invoice, is_void=False)
     return mark_uncollectible(ctx, invoice)

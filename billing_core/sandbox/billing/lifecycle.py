@@ -238,6 +238,15 @@ def _become_active(ctx: Context, subscription_id: str) -> None:
     emit_updated(ctx, before)
 
 
+def invoice_processing(ctx: Context, invoice_id: str) -> None:
+    """Let an incomplete subscription begin while a bank debit for its first invoice is on its way."""
+    invoice = ctx.need("invoice", invoice_id)
+    subscription = ctx.state.get("subscription", invoice["_subscription"])
+    if subscription and subscription["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":
+        ctx.cancel_timers(subscription["id"], EXPIRE)
+        _become_active(ctx, subscription["id"])
+
+
 def invoice_payment_failed(ctx: Context, invoice_id: str, error: object = None) -> None:
     """Bring a subscription into the state that a failed payment means.
 

@@ -91,6 +91,8 @@ def collect(
     Raises:
         StripeFault: only when requested: the bank's no (402), no payment method, or action required.
     """
+    from billing_core.sandbox.billing import lifecycle
+
     if paid_out_of_band:
         _paid_outside(ctx, invoice_id)
         return
@@ -99,7 +101,10 @@ def collect(
     if method is None:
         _no_method(ctx, invoice_id, is_requested)
         return
-    method = payment_methods.usable(ctx, method, invoice["customer"])["id"]
+    # What is not attached yet may pay once: a test card that is refused shows it in the payment, not before.
+    owner = ctx.need("customer", invoice["customer"])
+    found = payment_methods.find(ctx, method, customer=owner)
+    method = payment_methods.usable(ctx, found["id"], owner["id"])["id"]
     payment = invoice_payments.default_payment(ctx, invoice_id)
     intent_id = payment["_payment_intent"] if payment else open_payment(ctx, invoice_id)["id"]
     status = ctx.need("payment_intent", intent_id)["status"]
@@ -109,9 +114,11 @@ def collect(
         return
     before = _count(ctx, invoice_id, is_requested)
     outcome = intents.attempt(ctx, intent_id, method, is_off_session=is_off_session)
-    if outcome.status == "succeeded":
+    if outcome.is_paid:
         ctx.cancel_timers(invoice_id, RETRY)
-    elif not outcome.is_paid:
+        if outcome.status == "processing":
+            lifecycle.invoice_processing(ctx, invoice_id)
+    else:
         assert outcome.refusal is not None
         _attempt_failed(ctx, invoice_id, outcome.refusal, outcome.status == "requires_action", is_requested, before)
         if is_requested:
@@ -172,7 +179,8 @@ def _attempt_failed(
 
 def _schedule_retry(ctx: Context, invoice: Obj) -> None:
     # The first payment of a subscription is not retried: an incomplete subscription waits for its customer.
-    is_first = invoice["billing_reason"] == "subscription_create"
+    subscription = ctx.state.get("subscription", invoice["_subscription"]) or {}
+    is_first = invoice["billing_reason"] == "subscription_create" and subscription.get("status") == "incomplete"
     days = setting(ctx, "retry_days")
     done = invoice["attempt_count"] - 1
     ctx.cancel_timers(invoice["id"], RETRY)
@@ -203,9 +211,13 @@ def _retry(ctx: Context, invoice_id: str) -> None:
 
 def intent_tried(ctx: Context, invoice_id: str, outcome: intents.Attempt, *, is_requested: bool = True) -> None:
     """Take note of an attempt on an invoice's intent that was not made by `collect`: a confirmation, a late debit."""
+    from billing_core.sandbox.billing import lifecycle
+
     invoice = ctx.need("invoice", invoice_id)
-    if outcome.status == "succeeded":
+    if outcome.is_paid:
         ctx.cancel_timers(invoice_id, RETRY)
+        if outcome.status == "processing":
+            lifecycle.invoice_processing(ctx, invoice_id)
     elif outcome.refusal is not None and invoice["status"] == "open":
         needs_action = outcome.status == "requires_action"
         before = _count(ctx, invoice_id, is_requested)
@@ -237,6 +249,22 @@ def _paid_outside(ctx: Context, invoice_id: str) -> None:
     )
     ctx.cancel_timers(invoice_id, RETRY)
     invoice_payments.credit(ctx, payment["id"], amount)
+
+
+def check_not_paying(ctx: Context, invoice_id: str, *, is_void: bool) -> None:
+    """Refuse to void or write off an invoice on which money is under way or, to void it, has arrived.
+
+    Raises:
+        StripeFault: a debit is processing, an attached payment is open, or (to void) a part is paid.
+    """
+    if (ctx.state.get("invoice", invoice_id) or {}).get("status") not in ("open", "uncollectible"):
+        return
+    verb = "void" if is_void else "mark as uncollectible"
+    for payment in invoice_payments.payments_of(ctx, invoice_id):
+        intent = ctx.state.get("payment_intent", payment["_payment_intent"]) or {}
+        is_open = payment["status"] == "open" and (not payment["is_default"] or intent.get("status") == "processing")
+        if is_open or (is_void and payment["status"] == "paid"):
+            raise invalid(f"You cannot {verb} this invoice because it has payments that are open or paid.")
 
 
 def cancel_payment(ctx: Context, invoice_id: str, *, is_void: bool = False) -> None:

@@ -332,3 +332,46 @@ def test_a_passed_due_date_makes_a_customer_delinquent(client: stripe.StripeClie
     assert client.v1.customers.retrieve(customer).delinquent is True
     client.v1.invoices.mark_uncollectible(invoice.id)
     assert client.v1.customers.retrieve(customer).delinquent is False
+
+
+def test_a_bank_debit_pays_an_invoice_days_later(client: stripe.StripeClient, clock_customer, advance) -> None:
+    """The subscription begins while the debit is under way; the invoice is open until the money comes."""
+    for name, status, subscription_status in (
+        ("pm_sepa_debit", "paid", "active"),
+        ("pm_sepaDebit_failed", "open", "past_due"),
+    ):
+        customer, clock = clock_customer(MONDAY, payment_method=name)
+        subscription = subscribed(client, customer, expand=["latest_invoice"])
+        invoice = subscription.latest_invoice.id
+        assert (subscription.status, subscription.latest_invoice.status) == ("active", "open")
+        with pytest.raises(stripe.InvalidRequestError, match="payments that are open"):
+            client.v1.invoices.void_invoice(invoice)
+        advance(clock, MONDAY + 4 * DAY)
+        assert client.v1.invoices.retrieve(invoice).status == status
+        assert client.v1.subscriptions.retrieve(subscription.id).status == subscription_status
+
+
+def test_an_invoice_with_a_part_paid_cannot_be_voided(client: stripe.StripeClient) -> None:
+    """It can be written off, though: what was paid stays paid."""
+    customer = client.v1.customers.create({"payment_method": "pm_card_visa"}).id
+    method = client.v1.payment_methods.list({"customer": customer}).data[0].id
+    invoice = open_invoice(client, customer, collection_method="send_invoice", days_until_due=14)
+    part = client.v1.payment_intents.create(
+        {"amount": 4000, "currency": "dkk", "customer": customer, "payment_method": method, "confirm": True}
+    )
+    client.v1.invoices.attach_payment(invoice.id, {"payment_intent": part.id})
+    with pytest.raises(stripe.InvalidRequestError, match="payments that are open or paid"):
+        client.v1.invoices.void_invoice(invoice.id)
+    lost = client.v1.invoices.mark_uncollectible(invoice.id)
+    assert (lost.status, lost.amount_paid, lost.amount_remaining) == ("uncollectible", 4000, 6000)
+
+
+def test_a_card_that_is_refused_when_attached_shows_it_in_the_payment(client: stripe.StripeClient) -> None:
+    """Given to `/pay` by its test name it is charged and refused, with the intent in the error."""
+    customer = client.v1.customers.create({}).id
+    invoice = open_invoice(client, customer)
+    with pytest.raises(stripe.CardError) as refused:
+        client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_chargeDeclinedInsufficientFunds"})
+    assert refused.value.error.decline_code == "insufficient_funds"
+    assert refused.value.error.payment_intent.status == "requires_payment_method"
+    assert client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_visa"}).status == "paid"
