@@ -64,7 +64,7 @@ setup: $(VENV)/.packages $(VENV)/.project
 setup-dev: $(VENV)/.packages-dev $(VENV)/.packages $(VENV)/.project
 
 run: setup
-	@exec $(PY) -m billing_core.cli up $(ARGS)
+	@exec $(PY) -m billing_core.cli up --until-parent-ends $(ARGS)
 
 check: setup-dev
 	$(PY) -m ruff check .

@@ -26,6 +26,8 @@ import psutil
 from billing_core.errors import ConflictError
 
 STOP_SECONDS = 10.0
+STOPPING_SECONDS = 60.0
+GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What `run.json` says: the parent, and its children by name."""
+    """What `run.json` says: the parent, its children, and whether the parent is about to end."""
 
     parent: Process
     mode: str
     children: tuple[Process, ...]
+    is_stopping: bool = False
 
     def child(self, name: str) -> Process | None:
         """Return a child that is alive, by name."""
@@ -89,7 +92,10 @@ def recorded_run(home: Path) -> Run | None:
         return None
     try:
         return Run(
-            Process(**value["parent"]), str(value["mode"]), tuple(Process(**child) for child in value["children"])
+            Process(**value["parent"]),
+            str(value["mode"]),
+            tuple(Process(**child) for child in value["children"]),
+            bool(value.get("is_stopping")),
         )
     except (KeyError, TypeError):
         return None
@@ -109,7 +115,12 @@ def write_run(home: Path, run: Run) -> None:
 
     write_json(
         home / "run.json",
-        {"parent": row(run.parent), "mode": run.mode, "children": [row(child) for child in run.children]},
+        {
+            "parent": row(run.parent),
+            "mode": run.mode,
+            "is_stopping": run.is_stopping,
+            "children": [row(child) for child in run.children],
+        },
     )
 
 
@@ -137,24 +148,36 @@ def end_leftovers(home: Path, *, patience_seconds: float = STOP_SECONDS) -> list
 
 @contextmanager
 def hold(home: Path) -> Iterator[None]:
-    """Hold a home for the life of `billing up` or `billing init`; the operating system lets go when the process ends in
-    any way.
+    """Hold a home for the life of `billing up` or `billing init`; a holder that is just stopping is waited for.
+
+    The operating system lets go when the process ends in any way.
 
     Raises:
         ConflictError: another process holds it; says where it serves.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "run.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            run = read_run(home)
-            if run and run.parent.url:
-                where = f"at {run.parent.url} (process {run.parent.pid}): open it, or stop it there with Ctrl-C"
-            else:
-                where = "and is being prepared: wait for it, or stop it with Ctrl-C"
-            raise ConflictError(f"Billing Desk already runs on {home} {where}.") from None
+        started = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                run = read_run(home)
+                # Without a run file its holder is just beginning or has just ended.
+                patience = GRACE_SECONDS if run is None else STOPPING_SECONDS if run.is_stopping else 0.0
+                if time.monotonic() - started >= patience:
+                    raise _already_held(home, run) from None
+                time.sleep(0.1)
         yield
+
+
+def _already_held(home: Path, run: Run | None) -> ConflictError:
+    if run and run.parent.url:
+        where = f"at {run.parent.url} (process {run.parent.pid}): open it, or stop it there with Ctrl-C"
+    else:
+        where = "and is being prepared: wait for it, or stop it with Ctrl-C"
+    return ConflictError(f"Billing Desk already runs on {home} {where}.")
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -41,6 +42,7 @@ def up(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser (also BILLING_BROWSER=0).")
     ] = False,
+    until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
     live: Annotated[bool, typer.Option("--live", help="Confirm that STRIPE_API_KEY is a live key on purpose.")] = False,
 ) -> None:
     """Start everything and say where; Ctrl-C stops everything."""
@@ -53,6 +55,8 @@ def up(
     signal.signal(signal.SIGTERM, _interrupt)
     # A shell starts background jobs with SIGINT ignored, which Python would leave so.
     signal.signal(signal.SIGINT, _interrupt)
+    if until_parent_ends:
+        threading.Thread(target=_interrupt_with_parent, daemon=True).start()
     with processes.hold(settings.home):
         for name in processes.end_leftovers(settings.home):
             typer.echo(f"The {name} process of an earlier run was still there and has ended.")
@@ -98,6 +102,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _interrupt_with_parent() -> None:
+    """Stop when `make run` is gone: make passes on what it is told politely, but not its own sudden death."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(TICK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _ignore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -106,14 +118,21 @@ def _ignore_signals() -> None:
 def _run(settings: Settings, url: str, started: float, *, opens_browser: bool) -> None:
     parent = processes.this_process("up", url)
 
-    def record(children: list[Process]) -> None:
-        processes.write_run(settings.home, Run(parent, settings.mode.value, tuple(children)))
+    def record(children: list[Process], *, is_stopping: bool = False) -> None:
+        processes.write_run(settings.home, Run(parent, settings.mode.value, tuple(children), is_stopping))
+
+    def stop() -> None:
+        _ignore_signals()
+        record([child.process for child in supervisor.children], is_stopping=True)
+        typer.echo("\nStopping …")
+        supervisor.stop()
 
     record([])
     typer.echo(f"Billing Desk ({settings.mode.value}), data in {settings.home.absolute()}")
     supervisor = Supervisor(settings.home, say=typer.echo, on_change=record)
     try:
-        with attached_postgres(settings, may_create=True, takes_over=True), _stopped_at_the_end(supervisor):
+        with attached_postgres(settings, may_create=True, takes_over=True), ExitStack() as at_the_end:
+            at_the_end.callback(stop)
             settings = _start_children(settings, supervisor)
             typer.echo(f"\nReady after {time.monotonic() - started:.1f} s: {url}\nCtrl-C stops everything.")
             if opens_browser:
@@ -122,17 +141,6 @@ def _run(settings: Settings, url: str, started: float, *, opens_browser: bool) -
     except KeyboardInterrupt:
         typer.echo("Stopped.")
         raise
-
-
-@contextmanager
-def _stopped_at_the_end(supervisor: Supervisor) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        _ignore_signals()
-        if supervisor.children:
-            typer.echo("\nStopping …")
-        supervisor.stop()
 
 
 def _start_children(settings: Settings, supervisor: Supervisor) -> Settings:

@@ -165,3 +165,24 @@ def test_no_process_of_ours_waits_for_a_terminal(start, billing, home: Path):
     assert os.getsid(desk.popen.pid) not in sessions
     assert len(sessions) == len(run.children)
     assert all(not psutil.Process(child.pid).terminal() for child in run.children)
+    desk.popen.send_signal(signal.SIGTERM)
+    following = start(BILLING_OFFLINE="1")
+    following.until_ready()
+    assert desk.popen.poll() == 130
+
+
+def test_desk_ends_with_the_make_that_started_it(environment, billing, home: Path):
+    """make run is one thing: when make is killed, everything it started ends."""
+    assert billing("init", "--empty", BILLING_OFFLINE="1").returncode == 0
+    port = processes.free_port()
+    command = f"'{sys.executable}' -m billing_core.cli up --port {port} --no-browser --until-parent-ends; true"
+    make = subprocess.Popen(["sh", "-c", command], env={**environment, "BILLING_OFFLINE": "1"}, start_new_session=True)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not ((run := processes.read_run(home)) and run.child("web")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    make.kill()
+    make.wait()
+    while run.parent.is_alive or not _is_everything_over(run, home):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
