@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -124,3 +125,30 @@ def test_a_payout_fails_on_demand(sandbox, client: stripe.StripeClient) -> None:
     # It leaves again with the next payout.
     assert payouts[0].amount == 48195
     assert payouts[0].id != failed.id
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_the_books_are_even(sandbox, client: stripe.StripeClient, seed: int) -> None:
+    """All movements sum to the balance, and every automatic payout sums to zero with what it carried."""
+    chance = random.Random(seed)
+    cards = {"dkk": ["pm_card_dk", "pm_card_createDispute", "pm_card_bypassPending"], "eur": ["pm_card_fr"]}
+    for _ in range(12):
+        currency = chance.choice(["dkk", "dkk", "eur"])
+        intent = pay(client, chance.randint(300, 90000), currency, chance.choice(cards[currency]))
+        disputes = client.v1.disputes.list({"payment_intent": intent.id}).data
+        if disputes and chance.random() < 0.5:
+            client.v1.disputes.update(disputes[0].id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+        elif not disputes and chance.random() < 0.4:
+            client.v1.refunds.create({"payment_intent": intent.id, "amount": chance.randint(1, intent.amount)})
+        if chance.random() < 0.4:
+            move(sandbox, days=chance.randint(1, 5))
+    sums: dict[str, int] = {}
+    for movement in client.v1.balance_transactions.list({"limit": 100}).auto_paging_iter():
+        sums[movement.currency] = sums.get(movement.currency, 0) + movement.net
+    balance = client.v1.balance.retrieve()
+    for available, pending in zip(balance.available, balance.pending, strict=True):
+        assert available.amount + pending.amount == sums[available.currency]
+    for payout in client.v1.payouts.list({"limit": 100}).data:
+        carried = client.v1.balance_transactions.list({"payout": payout.id, "limit": 100}).data
+        assert sum(m.net for m in carried) == 0
+        assert payout.amount > 0

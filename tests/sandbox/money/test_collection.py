@@ -375,3 +375,22 @@ def test_a_card_that_is_refused_when_attached_shows_it_in_the_payment(client: st
     assert refused.value.error.decline_code == "insufficient_funds"
     assert refused.value.error.payment_intent.status == "requires_payment_method"
     assert client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_visa"}).status == "paid"
+
+
+def test_more_than_is_due_becomes_credit(client: stripe.StripeClient) -> None:
+    """A transfer of 120.00 for 100.00 pays the invoice; 20.00 waits on the customer's balance."""
+    customer = client.v1.customers.create({}).id
+    invoice = open_invoice(client, customer, collection_method="send_invoice", days_until_due=14)
+    record = client.v1.payment_records.report_payment(
+        {
+            "amount_requested": {"value": 12000, "currency": "dkk"},
+            "initiated_at": MONDAY,
+            "outcome": "guaranteed",
+            "payment_method_details": {"type": "custom", "custom": {"display_name": "Bank transfer"}},
+        }
+    )
+    paid = client.v1.invoices.attach_payment(invoice.id, {"payment_record": record.id})
+    assert (paid.status, paid.amount_paid, paid.amount_overpaid, paid.amount_remaining) == ("paid", 10000, 2000, 0)
+    assert client.v1.customers.retrieve(customer).balance == -2000
+    entry = client.v1.customers.balance_transactions.list(customer).data[0]
+    assert (entry.type, entry.amount, entry.invoice) == ("invoice_overpaid", -2000, invoice.id)
