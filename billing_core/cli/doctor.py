@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import runpy
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,8 +20,6 @@ from billing_core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from billing_core.services.doctor import Check, SettingFact
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def register(app: typer.Typer) -> None:
@@ -123,11 +121,12 @@ def _check_home(settings: Settings) -> Check:
 def _check_browser() -> list[Check]:
     from billing_core.services.doctor import Check, Status, ok
 
-    if not (Path(__file__).resolve().parents[2] / "tests" / "browser").exists():
+    finder = Path(__file__).resolve().parents[2] / "tests" / "browser" / "chromium.py"
+    if not finder.exists():
         return []
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = runpy.run_path(str(finder))["find"]()
     if found:
-        return [ok("Browser for tests", found)]
+        return [ok("Browser for tests", str(found))]
     return [
         Check(
             "Browser for tests",

@@ -105,11 +105,9 @@ def masked(field_name: str, value: object) -> str:
         return key_mode(text)
     if "secret" in field_name or "password" in field_name or field_name.endswith("_key"):
         return f"{len(text.split(','))} set"
-    return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:…@", text) if "://" in text else _without_conninfo_password(text)
-
-
-def _without_conninfo_password(text: str) -> str:
-    return re.sub(r"password\s*=\s*('[^']*'|\S+)", "password=…", text, flags=re.IGNORECASE)
+    # The last @ before the path ends the password, which may hold one itself.
+    text = re.sub(r"(?<=://)([^:/@]*):[^/]*@", r"\1:…@", text)
+    return re.sub(r"password\s*=\s*('[^']*'|[^\s&]+)", "password=…", text, flags=re.IGNORECASE)
 
 
 def key_mode(key: str) -> str:
