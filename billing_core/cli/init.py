@@ -7,6 +7,7 @@ from the one history it has.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -282,11 +283,25 @@ def has_tenants(database: Database) -> bool:
 def _import_demo(settings: Settings, database: Database) -> None:
     from billing_core.services.access import seed_demo_staff
     from billing_core.services.imports import import_csv
+    from billing_core.store import tables
+    from billing_core.store.writes import upsert
 
     seed_demo_staff(database)
+    folder = settings.home / "demo"
     for kind in ("tenants", "occupancies", "usage"):
-        source = settings.home / "demo" / f"{kind}.csv"
-        import_csv(database, kind, source, actor=IMPORTED_BY, zone=settings.zone, now=datetime.now(UTC))
+        import_csv(database, kind, folder / f"{kind}.csv", actor=IMPORTED_BY, zone=settings.zone, now=datetime.now(UTC))
+    details = [
+        {
+            "tenant_id": row["tenant_id"],
+            "cvr_number": row["cvr"],
+            "ean_number": row["ean"],
+            "order_reference": row["order_reference"],
+            "language": "da" if row["country"] == "DK" else "en",
+        }
+        for row in json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    ]
+    with database.begin() as connection:
+        upsert(connection, tables.tenant_details, details)
 
 
 def _mirror(settings: Settings) -> None:

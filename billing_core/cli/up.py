@@ -203,7 +203,8 @@ def _prepare(settings: Settings, reach: init.Reach) -> None:
 
 
 def _holds_data(settings: Settings) -> bool:
-    database = init.migrated(settings)
+    with init.step("Postgres"):
+        database = init.migrated(settings)
     try:
         return init.has_tenants(database)
     finally:
