@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ class State:
         self._kinds: dict[str, dict[str, Obj | str]] = {}
         self._indexes: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
         self._undo: list[tuple[str, str, Obj | str | None]] = []
+        self._unordered: set[str] = set()
         self._depth = 0
         self.meta: Obj = {"seed": seed, "sequence": 0}
         self._connection: sqlite3.Connection | None = None
@@ -86,11 +88,11 @@ class State:
 
     def all(self, kind: str) -> list[Obj]:
         """Return all objects of a kind in order of insertion, to read."""
-        return [json.loads(o) if isinstance(o, str) else o for o in self._kinds.get(kind, {}).values()]
+        return [json.loads(o) if isinstance(o, str) else o for o in self._in_order(kind).values()]
 
     def ids(self, kind: str) -> list[str]:
         """Return all ids of a kind in order of insertion."""
-        return list(self._kinds.get(kind, {}))
+        return list(self._in_order(kind))
 
     def kinds(self) -> list[str]:
         """Return all kinds of object that there are."""
@@ -98,7 +100,7 @@ class State:
 
     def newest(self, kind: str) -> Iterator[str]:
         """Yield the ids of a kind, the last inserted first; nothing may be inserted meanwhile."""
-        yield from reversed(self._kinds.get(kind, {}))
+        yield from reversed(self._in_order(kind))
 
     def text(self, kind: str, object_id: str) -> str:
         """Return a frozen object as the JSON text it is kept as, to look for something without parsing it.
@@ -230,6 +232,7 @@ class State:
         self._undo.append(("", "", dict(self.meta)))
 
     def _rewind(self, mark: int) -> None:
+        restored: list[tuple[str, Obj]] = []
         while len(self._undo) > mark:
             kind, object_id, before = self._undo.pop()
             if not kind:
@@ -244,6 +247,29 @@ class State:
                 self._take(kind, object_id)
             if before is not None:
                 self._put(kind, object_id, before)
+                if isinstance(before, dict):
+                    restored.append((kind, before))
+        # What had been deleted comes back at the end; its place is where it was inserted.
+        for kind, obj in restored:
+            self._unordered.add(kind)
+            for field in INDEXES.get(kind, ()):
+                bucket = self._indexes[kind, field].get(obj.get(field), {})
+                ordered = sorted(bucket, key=lambda i: self._order(kind, i))
+                bucket.clear()
+                bucket.update(dict.fromkeys(ordered))
+
+    def _order(self, kind: str, object_id: str) -> int:
+        obj = self._kinds[kind].get(object_id)
+        return int(obj["_seq"]) if isinstance(obj, dict) else 0
+
+    def _in_order(self, kind: str) -> dict[str, Obj | str]:
+        objects = self._kinds.get(kind, {})
+        if kind in self._unordered:
+            self._unordered.discard(kind)
+            ordered = sorted(objects.items(), key=lambda entry: self._order(kind, entry[0]))
+            objects.clear()
+            objects.update(ordered)
+        return objects
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -253,12 +279,11 @@ class State:
         self._connection.execute("pragma journal_mode=wal")
         self._connection.execute("pragma synchronous=normal")
         self._connection.execute(
-            "create table if not exists objects"
-            " (kind text, id text, seq integer, body text, primary key (kind, id)) without rowid"
+            "create table if not exists objects (kind text, id text, seq integer, body blob, primary key (kind, id))"
         )
         self._connection.execute("create table if not exists meta (key text primary key, value text)")
         for kind, object_id, body in self._connection.execute("select kind, id, body from objects order by seq"):
-            self._put(kind, object_id, body if kind in FROZEN else json.loads(body))
+            self._put(kind, object_id, zlib.decompress(body).decode() if kind in FROZEN else json.loads(body))
         for key, value in self._connection.execute("select key, value from meta"):
             self.meta[key] = json.loads(value)
 
@@ -274,8 +299,9 @@ class State:
                 if obj is None:
                     self._connection.execute("delete from objects where kind = ? and id = ?", (kind, object_id))
                     continue
-                body = obj if isinstance(obj, str) else json.dumps(obj)
-                seq = (json.loads(body) if isinstance(obj, str) else obj)["_seq"]
+                # Of a long history nine tenths are events, which repeat themselves.
+                body = zlib.compress(obj.encode(), 1) if isinstance(obj, str) else json.dumps(obj)
+                seq = (json.loads(obj) if isinstance(obj, str) else obj)["_seq"]
                 self._connection.execute(
                     "insert or replace into objects values (?, ?, ?, ?)", (kind, object_id, seq, body)
                 )
