@@ -283,7 +283,8 @@ def billed_vacancy(platform: Platform, tenant: Tenant) -> None:
         tomorrow = today + timedelta(days=1)
         past = [o for o in tenant.occupancies if o.starts_on <= today and o not in living]
         tenant.fix([*past, *(replace(o, ends_on=tomorrow if o.unit_id in gone else None) for o in living)])
-        _at_the_end(platform, lambda: write_down(platform.stage.now))
+        since = platform.stage.now
+        _at_the_end(platform, lambda: write_down(since))
 
     def write_down(since: int) -> None:
         lines = [
