@@ -27,7 +27,8 @@ def tax_shares(total_minor: int, tax_minor: int, paid_minor: Sequence[int]) -> l
     paid = taxed = 0
     for amount in paid_minor:
         paid += amount
-        reached = round_minor(Fraction(tax_minor * paid, total_minor)) if total_minor else 0
+        # What is paid beyond the total becomes credit of the customer, in which there is no tax.
+        reached = round_minor(Fraction(tax_minor * min(paid, total_minor), total_minor)) if total_minor > 0 else 0
         shares.append(reached - taxed)
         taxed = reached
     return shares

@@ -105,7 +105,6 @@ def mirror(
     started = time.monotonic()
     run = Run(database, gateway, zone, now, progress or _no_progress)
     with _alone(database):
-        run.load()
         is_full = full or mirror_full.is_needed(run)
         if is_full:
             mirror_full.mirror_all(run)

@@ -204,6 +204,7 @@ def _process(run: Run, batch: Sequence[tuple[Event, int]]) -> None:
     """Fetch what the events touched, then write it and the events in one transaction."""
     if not batch:
         return
+    run.load()
     wanted: dict[Target, None] = {t: None for event, _ in batch for t in targets(event)}
     errors: dict[Target, str] = {}
     fetched = _fetch(run, wanted, errors)

@@ -100,6 +100,7 @@ def mirror_all(run: Run) -> None:
     Raises:
         GatewayError: Stripe cannot be asked; what was written stays, and the next run goes on from there.
     """
+    run.load()
     started_at = _begin_pass(run)
     for kind in _PAGED:
         _stage(run, kind, started_at)

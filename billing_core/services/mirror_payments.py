@@ -115,7 +115,7 @@ def _with_outside(run: Run, invoice: sa.Row[Any], rows: list[dict[str, Any]]) ->
     return [*known, ours]
 
 
-def _invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, sa.Row[Any]]:
+def _invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
     i = tables.invoices.c
     columns = (i.invoice_id, i.customer_id, i.tenant_id, i.currency, i.status, i.total_minor, i.tax_minor)
     query = sa.select(*columns, i.amount_paid_minor, i.paid_at).where(i.invoice_id.in_(ids))

@@ -7,7 +7,7 @@ payments), so that it is the same however it was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
@@ -63,9 +63,13 @@ class Run:
     events_count: int = 0
     failed_count: int = 0
     _coupons: dict[str, Coupon | None] = field(default_factory=dict)
+    _is_loaded: bool = False
 
     def load(self) -> None:
-        """Read what earlier runs left: which customer is which tenant's, and what prices bill."""
+        """Read what earlier runs left, once: which customer is which tenant's, and what prices bill."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
         with self.database.connect() as connection:
             c, p, o = tables.customers.c, tables.prices.c, tables.products.c
             self.tenants = {row[0]: row[1] for row in connection.execute(sa.select(c.customer_id, c.tenant_id))}
@@ -104,7 +108,8 @@ class Run:
 
     def row(self, table: sa.Table, obj: Any, **more: Any) -> dict[str, Any]:
         """Return the row of a table for one of the gateway's objects; `more` adds to it and overrides."""
-        taken, dated = _plan(table, type(obj))
+        kind: Hashable = type(obj)
+        taken, dated = _plan(table, kind)
         values = {name: getattr(obj, name) for name in taken}
         for day, instant in dated:
             value = getattr(obj, instant)
@@ -115,7 +120,7 @@ class Run:
 
 
 @cache
-def _plan(table: sa.Table, kind: type) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def _plan(table: sa.Table, kind: Any) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     names = {f.name for f in fields(kind)}
     columns = [column.name for column in table.columns]
     dated = [(c, f"{c[:-3]}_at") for c in columns if c.endswith("_on") and f"{c[:-3]}_at" in names]

@@ -181,14 +181,13 @@ def _write_charges(run: Run, connection: sa.Connection, charges: Sequence[Charge
         invoice_id = run.intents.get(charge.payment_intent_id or "")
         rows.append(run.row(table, charge, invoice_id=invoice_id, tenant_id=run.tenant_of(charge.customer_id)))
     run.upsert(connection, table, rows)
-    p = tables.payments.c
-    for charge in charges:
-        if charge.status == "succeeded" and charge.payment_intent_id:
-            connection.execute(
-                sa.update(tables.payments)
-                .where(p.payment_intent_id == charge.payment_intent_id, p.charge_id.is_distinct_from(charge.charge_id))
-                .values(charge_id=charge.charge_id)
-            )
+    p, c = tables.payments.c, table.c
+    connection.execute(
+        sa.update(tables.payments)
+        .where(p.payment_intent_id == c.payment_intent_id, p.charge_id.is_distinct_from(c.charge_id))
+        .where(c.charge_id.in_([charge.charge_id for charge in charges]), c.status == "succeeded")
+        .values(charge_id=c.charge_id)
+    )
 
 
 def _charge_facts(connection: sa.Connection, objects: Iterable[Refund | Dispute]) -> dict[str, Any]:
