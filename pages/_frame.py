@@ -39,6 +39,15 @@ MODE_HELP = {
     Mode.LIVE: "The real Stripe account. What is done here is done to real customers.",
     Mode.OFFLINE: "Imported data only; Stripe is switched off.",
 }
+# The strip stands in Streamlit's own bar, so that it is seen however far a page is scrolled.
+STATUS_STYLE = """<style>
+div:has(> .st-key-status) { position: absolute; }
+.st-key-status { position: fixed; top: 0.9rem; right: 4.25rem; z-index: 999991; }
+.st-key-status { width: auto !important; flex-wrap: nowrap; }
+.st-key-status p { white-space: nowrap; }
+@media (max-width: 640px) { .st-key-status { right: 3.25rem; } }
+@media print { .st-key-status { top: 0; } }
+</style>"""
 STALE_AFTER = timedelta(minutes=10)
 STALE_HELP = "These figures are old: nothing has refreshed them for a while. `billing refresh` brings them up to date."
 
@@ -107,25 +116,22 @@ def show(name: str, body: Callable[[Page], None]) -> None:
 
 
 def _head(page: Page) -> None:
-    """Draw the title and, small beside it, the mode, the age of the figures and who is looking."""
+    """Draw the title, and in the bar above it, where it stays, the mode, the age of the figures and who is looking."""
     mode = page.desk.settings.mode
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="head"):
-        st.title(page.spec.title, anchor=False, width="content")
-        with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="status"):
-            st.badge(MODE_LABEL[mode], color=MODE_COLOUR[mode], help=MODE_HELP[mode])
-            snapshot = page.desk.warehouse.snapshot()
-            zone = page.desk.settings.reporting_timezone
-            seen = page.reader.as_of(snapshot.refreshed_at, page.now)
-            if page.now - snapshot.refreshed_at > STALE_AFTER:
-                st.badge(f"as of {seen}", color="orange", icon=":material/schedule:", help=STALE_HELP)
-                seen = ""
-            who = f"{page.actor.name}, {', '.join(page.actor.roles)}"
-            st.caption(
-                f"as of {seen} · {who}" if seen else who,
-                help=f"When the figures were last brought up to date ({zone}) and who is looking ({page.actor.email})."
-                + (" Choose somebody else in the sidebar." if mode is Mode.DEMO else ""),
-                width="content",
-            )
+    reader, snapshot = page.reader, page.desk.warehouse.snapshot()
+    seen = reader.as_of(snapshot.refreshed_at, page.now)
+    who = f"{page.actor.name}, {', '.join(page.actor.roles)}"
+    help = f"When the figures were last brought up to date ({page.desk.settings.reporting_timezone}) and who is looking"
+    help += f" ({page.actor.email}). " + ("Choose somebody else in the sidebar." if mode is Mode.DEMO else "")
+    st.html(STATUS_STYLE)
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="status"):
+        st.badge(MODE_LABEL[mode], color=MODE_COLOUR[mode], help=MODE_HELP[mode])
+        if page.now - snapshot.refreshed_at > STALE_AFTER:
+            st.badge(f"as of {seen}", color="orange", icon=":material/schedule:", help=STALE_HELP)
+            st.caption(who, help=help, width="content")
+        else:
+            st.caption(f"as of {seen} · {who}", help=help, width="content")
+    st.title(page.spec.title, anchor=False)
 
 
 def _again(name: str) -> None:
