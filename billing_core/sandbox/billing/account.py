@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "after_last_retry": "cancel",
     # Seconds until a reported meter event counts.
     "meter_lag_seconds": 0,
+    # Of invoices made by hand for a customer who has no currency yet.
+    "default_currency": "dkk",
     "country": "DK",
     "name": "Sandbox",
 }

@@ -15,7 +15,6 @@ from billing_core.sandbox.billing.calendar import period_around
 from billing_core.sandbox.billing.collecting import first_payment
 from billing_core.sandbox.billing.extras import add_invoice_items, set_cancellation, set_pause
 from billing_core.sandbox.billing.invoiceitems import pending
-from billing_core.sandbox.billing.invoices import schedule_finalization
 from billing_core.sandbox.billing.lifecycle import leave_as_draft, trial_warning_at
 from billing_core.sandbox.billing.pricing import amount_for, is_metered, price_of, resolve_price
 from billing_core.sandbox.billing.prorations import bill_usage, credit_unused, debit_remaining
@@ -71,22 +70,22 @@ def update(ctx: Context, subscription_id: str, params: Obj) -> Obj:
 
         return pending_updates.attempt(ctx, subscription_id, params)
     invoice = apply(ctx, subscription_id, params)
-    if invoice is not None:
-        ctx.emit("invoice.created", invoice)
-    emit_updated(ctx, before)
-    if invoice is not None:
-        settle(ctx, subscription_id, invoice, params)
+    if invoice is None:
+        emit_updated(ctx, before)
+    else:
+        announce_and_settle(ctx, subscription_id, invoice, params, before)
     return ctx.need("subscription", subscription_id)
 
 
-def settle(ctx: Context, subscription_id: str, invoice: Obj, params: Obj) -> None:
-    """Collect the invoice that an update made, or leave it a draft when it is sent or collection is paused."""
+def announce_and_settle(ctx: Context, subscription_id: str, invoice: Obj, params: Obj, before: Obj) -> None:
+    """Announce the invoice that an update made and collect it, or leave it a draft when it is sent or paused."""
     subscription = ctx.need("subscription", subscription_id)
-    if subscription["pause_collection"]:
+    waits = subscription["pause_collection"] or subscription["collection_method"] == "send_invoice"
+    if waits:
         leave_as_draft(ctx, subscription, invoice)
-    elif subscription["collection_method"] == "send_invoice":
-        schedule_finalization(ctx, invoice["id"])
-    else:
+    ctx.emit("invoice.created", invoice)
+    emit_updated(ctx, before)
+    if not waits:
         behavior = params.get("payment_behavior") or "allow_incomplete"
         first_payment(ctx, invoice["id"], behavior, is_off_session=bool(params.get("off_session", True)))
         changed = ctx.need("invoice", invoice["id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing_core.sandbox.billing.account import DAY, HOUR
+from billing_core.sandbox.billing.account import DAY, HOUR, setting
 from billing_core.sandbox.billing.discounting import live
 from billing_core.sandbox.billing.invoice_objects import new_invoice
 from billing_core.sandbox.billing.invoiceitems import pending, put_on_invoice
@@ -17,7 +17,7 @@ from billing_core.sandbox.billing.invoices import (
     schedule_finalization,
     void,
 )
-from billing_core.sandbox.billing.subscription_objects import ENDED
+from billing_core.sandbox.billing.subscription_objects import ENDED, emit_updated, snapshot
 from billing_core.sandbox.billing.terms import set_discounts, tax_rate_ids
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
@@ -43,9 +43,9 @@ def create(ctx: Context, params: Obj) -> Obj:
         subscription = ctx.need("subscription", params["subscription"], "subscription")
         if subscription["customer"] != customer["id"] or subscription["status"] in ENDED:
             raise invalid("The customer has no such subscription that could be invoiced.", "subscription")
-    currency = (params.get("currency") or (subscription or customer).get("currency") or "").lower()
-    if not currency:
-        raise invalid("Missing required param: currency.", "currency", "parameter_missing")
+    currency = (
+        params.get("currency") or (subscription or customer).get("currency") or setting(ctx, "default_currency")
+    ).lower()
     takes = params.get("pending_invoice_items_behavior", "include" if subscription else "exclude") == "include"
     waiting = pending(ctx, customer["id"], currency, (subscription or {}).get("id")) if takes else []
     if subscription is not None and not waiting:
@@ -65,10 +65,12 @@ def create(ctx: Context, params: Obj) -> Obj:
         set_discounts(ctx, KIND, invoice["id"], params["discounts"])
     put_on_invoice(ctx, invoice, waiting)
     recalculate(ctx, invoice["id"])
-    if subscription is not None:
-        ctx.state.edit("subscription", subscription["id"])["latest_invoice"] = invoice["id"]
-    ctx.emit("invoice.created", invoice)
     _follow_advance(ctx, invoice, params)
+    ctx.emit("invoice.created", invoice)
+    if subscription is not None:
+        before = snapshot(ctx, subscription["id"])
+        ctx.state.edit("subscription", subscription["id"])["latest_invoice"] = invoice["id"]
+        emit_updated(ctx, before)
     return invoice
 
 
@@ -223,11 +225,11 @@ def delete(ctx: Context, params: Obj, invoice: str) -> Obj:
 def finalize_invoice(ctx: Context, params: Obj, invoice: str) -> Obj:
     """Finalize a draft; with auto_advance an automatic charge follows an hour later."""
     finalize(ctx, invoice)
-    edited = ctx.state.edit(KIND, invoice)
-    if "auto_advance" in params:
-        edited["auto_advance"] = params["auto_advance"]
-    if edited["status"] == "open" and edited["auto_advance"]:
-        _collect_in_an_hour(ctx, edited)
+    with updating(ctx, KIND, invoice) as edited:
+        if "auto_advance" in params:
+            edited["auto_advance"] = params["auto_advance"]
+        if edited["status"] == "open" and edited["auto_advance"]:
+            _collect_in_an_hour(ctx, edited)
     return edited
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from billing_core.money import round_minor
 from billing_core.sandbox.billing.invoiceitems import insert_invoiceitem, put_on_invoice
-from billing_core.sandbox.billing.invoices import recalculate
+from billing_core.sandbox.billing.invoices import recalculate_and_tell
 from billing_core.sandbox.billing.pricing import amount_for, decimal_text, description, pricing_of, resolve_price
 from billing_core.sandbox.billing.terms import set_discounts, tax_rate_ids
 from billing_core.sandbox.context import Context
@@ -70,7 +70,7 @@ def make(ctx: Context, customer: Obj, params: Obj) -> Obj:
         ctx.state.edit("customer", customer["id"])["currency"] = worth["currency"]
     if invoice:
         put_on_invoice(ctx, invoice, [item])
-        recalculate(ctx, invoice["id"])
+        recalculate_and_tell(ctx, invoice["id"])
     return item
 
 
@@ -180,7 +180,7 @@ def change(ctx: Context, invoiceitem: str, params: Obj) -> Obj:
             line[name] = item[name]
         line["quantity_decimal"], line["metadata"] = item["quantity_decimal"], dict(item["metadata"])
         line["_tax_rates"] = item["_tax_rates"]
-        recalculate(ctx, item["invoice"])
+        recalculate_and_tell(ctx, item["invoice"])
     return item
 
 
@@ -206,7 +206,7 @@ def delete(ctx: Context, params: Obj, invoiceitem: str) -> Obj:
     if item["invoice"]:
         _must_be_draft(ctx.need("invoice", item["invoice"]))
         ctx.state.delete("line_item", item["_line"])
-        recalculate(ctx, item["invoice"])
+        recalculate_and_tell(ctx, item["invoice"])
     ctx.state.delete(KIND, invoiceitem)
     ctx.emit("invoiceitem.deleted", item)
     return deleted(item)

@@ -75,6 +75,15 @@ def recalculate(ctx: Context, invoice_id: str) -> Obj:
     return invoice
 
 
+def recalculate_and_tell(ctx: Context, invoice_id: str) -> Obj:
+    """Work out a draft that has been announced before, and emit what changed."""
+    from billing_core.sandbox.money.changes import updating
+
+    with updating(ctx, "invoice", invoice_id) as invoice:
+        recalculate(ctx, invoice_id)
+    return invoice
+
+
 def set_due(invoice: Obj) -> None:
     """Set what is due and what remains, from the total and the customer's balance at the start."""
     if invoice["status"] == "draft" or invoice["ending_balance"] is None:

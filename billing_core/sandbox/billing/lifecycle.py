@@ -12,7 +12,7 @@ from billing_core.sandbox.billing.account import DAY, setting
 from billing_core.sandbox.billing.assemble import closing_windows, subscription_invoice
 from billing_core.sandbox.billing.calendar import period_around
 from billing_core.sandbox.billing.ending import end
-from billing_core.sandbox.billing.invoices import advance, finalize, mark_paid, schedule_finalization, void
+from billing_core.sandbox.billing.invoices import mark_paid, schedule_finalization, void
 from billing_core.sandbox.billing.pricing import price_of
 from billing_core.sandbox.billing.subscription_objects import (
     ENDED,
@@ -297,13 +297,6 @@ def invoice_overdue(ctx: Context, invoice_id: str) -> None:
         before = snapshot(ctx, subscription["id"])
         ctx.state.edit("subscription", subscription["id"])["status"] = "past_due"
         emit_updated(ctx, before)
-
-
-def settle_now(ctx: Context, invoice_id: str, *, tries: bool = True) -> None:
-    """Finalize a draft at once and, when it should be charged, try to collect it at once."""
-    finalize(ctx, invoice_id)
-    if tries:
-        advance(ctx, invoice_id)
 
 
 def trial_warning_at(trial_end: int, now: int) -> int:

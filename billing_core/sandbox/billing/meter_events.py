@@ -121,12 +121,12 @@ def _check_value(meter: Obj, payload: Obj) -> None:
 def _show_in_drafts(ctx: Context, customer_id: str) -> None:
     if not setting(ctx, "drafts_show_late_usage"):
         return
-    from billing_core.sandbox.billing.invoices import recalculate
+    from billing_core.sandbox.billing.invoices import recalculate_and_tell
     from billing_core.sandbox.billing.usage import recount
 
     for invoice in ctx.state.where("invoice", "customer", customer_id):
         if invoice["status"] == "draft" and recount(ctx, invoice["id"]):
-            recalculate(ctx, invoice["id"])
+            recalculate_and_tell(ctx, invoice["id"])
 
 
 @route("POST", "/v1/billing/meter_events")

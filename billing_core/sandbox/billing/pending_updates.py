@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 from billing_core.sandbox.billing.account import HOUR
 from billing_core.sandbox.billing.invoices import void
 from billing_core.sandbox.billing.subscription_objects import emit_updated, items_of, present_item, snapshot
 from billing_core.sandbox.billing.timers import EXPIRE, set_renewal
 from billing_core.sandbox.context import Context
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 
 def attempt(ctx: Context, subscription_id: str, params: Obj) -> Obj:
@@ -22,7 +20,7 @@ def attempt(ctx: Context, subscription_id: str, params: Obj) -> Obj:
     if invoice is None:
         emit_updated(ctx, before)
         return ctx.need("subscription", subscription_id)
-    shown = [copy.deepcopy(present_item(ctx, i)) for i in items_of(ctx, subscription_id)]
+    shown = [clone(present_item(ctx, i)) for i in items_of(ctx, subscription_id)]
     new = _copy(ctx, subscription_id)
     _put_back(ctx, subscription_id, old)
     subscription = ctx.state.edit("subscription", subscription_id)
@@ -41,10 +39,8 @@ def attempt(ctx: Context, subscription_id: str, params: Obj) -> Obj:
         "trial_from_plan": None,
     }
     ctx.schedule(expires_at, EXPIRE, subscription_id, owner=subscription)
-    ctx.emit("invoice.created", invoice)
-    changing.settle(ctx, subscription_id, invoice, {**params, "payment_behavior": "allow_incomplete"})
-    if ctx.need("subscription", subscription_id)["pending_update"]:
-        emit_updated(ctx, before)
+    params = {**params, "payment_behavior": "allow_incomplete"}
+    changing.announce_and_settle(ctx, subscription_id, invoice, params, before)
     return ctx.need("subscription", subscription_id)
 
 
@@ -73,13 +69,14 @@ def expire(ctx: Context, subscription_id: str) -> None:
 
 
 def _copy(ctx: Context, subscription_id: str) -> Obj:
-    return copy.deepcopy(
+    kept: Obj = clone(
         {"subscription": ctx.need("subscription", subscription_id), "items": items_of(ctx, subscription_id)}
     )
+    return kept
 
 
 def _put_back(ctx: Context, subscription_id: str, kept: Obj) -> None:
-    kept = copy.deepcopy(kept)
+    kept = clone(kept)
     subscription = ctx.state.edit("subscription", subscription_id)
     subscription.clear()
     subscription.update(kept["subscription"])

@@ -7,7 +7,6 @@ is shown. Lines of a preview are kept for a while, because the SDK pages through
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +23,7 @@ from billing_core.sandbox.context import TEST_CLOCK, Context
 from billing_core.sandbox.errors import StripeFault, invalid
 from billing_core.sandbox.render import render
 from billing_core.sandbox.routes import route
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 KEPT = 100
 
@@ -259,8 +258,8 @@ def _of_customer(ctx: Context, customer: Obj, params: Obj) -> Obj | None:
 
 def _shown(ctx: Context, invoice_id: str) -> tuple[Obj, list[Obj]]:
     invoice = ctx.need("invoice", invoice_id)
-    shown: Obj = copy.deepcopy(render(ctx, invoice))
-    lines: list[Any] = copy.deepcopy([render(ctx, line) for line in lines_of(ctx, invoice_id)])
+    shown: Obj = clone(render(ctx, invoice))
+    lines: list[Any] = clone([render(ctx, line) for line in lines_of(ctx, invoice_id)])
     shown["id"] = f"upcoming_{invoice_id}"
     for line in lines:
         line["id"] = line["id"].replace("il_", "il_tmp_", 1)

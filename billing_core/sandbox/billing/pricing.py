@@ -164,7 +164,5 @@ def _inline(ctx: Context, data: Obj) -> Obj:
     from billing_core.sandbox.inprocess import call
 
     # Stripe makes an inactive price of inline data; here too, so that it does not show among those on sale.
-    made = call(ctx, "POST", "/v1/prices", dict(data))
-    price = ctx.state.edit("price", made["id"])
-    price["active"] = False
-    return price
+    made = call(ctx, "POST", "/v1/prices", {**data, "active": False})
+    return ctx.need("price", made["id"])

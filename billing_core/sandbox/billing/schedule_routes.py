@@ -5,7 +5,7 @@ from __future__ import annotations
 from billing_core.sandbox.billing import ending
 from billing_core.sandbox.billing.phases import KIND, insert_schedule, read_phases
 from billing_core.sandbox.billing.schedules import release, set_timers, start, update_phases
-from billing_core.sandbox.billing.subscription_objects import ENDED, items_of
+from billing_core.sandbox.billing.subscription_objects import ENDED, emit_updated, items_of, snapshot
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.money.changes import merged_metadata, previous_attributes
@@ -104,7 +104,9 @@ def _from_subscription(ctx: Context, params: Obj) -> Obj:
     schedule["phases"] = read_phases(ctx, schedule, [phase], ctx.now(subscription))
     schedule["default_settings"]["collection_method"] = subscription["collection_method"]
     schedule["default_settings"]["invoice_settings"]["days_until_due"] = subscription["days_until_due"]
+    before = snapshot(ctx, subscription["id"])
     ctx.state.edit("subscription", subscription["id"])["schedule"] = schedule["id"]
+    emit_updated(ctx, before)
     set_timers(ctx, schedule["id"])
     return schedule
 

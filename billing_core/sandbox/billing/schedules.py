@@ -140,11 +140,13 @@ def start(ctx: Context, schedule_id: str, *, is_preview: bool = False) -> None:
     if phase["start_date"] < ctx.now(schedule):
         given["backdate_start_date"] = phase["start_date"]
     subscription = begin(ctx, given, is_draft=True)
+    before = snapshot(ctx, subscription["id"])
     edited = ctx.state.edit("subscription", subscription["id"])
     edited["schedule"] = schedule_id
     if edited["status"] == "incomplete":
         # The first invoice of a schedule is a draft, and the subscription runs meanwhile.
         edited["status"] = "active"
+    emit_updated(ctx, before)
     schedule["subscription"] = subscription["id"]
     schedule["status"] = "active"
     schedule["current_phase"] = {"start_date": phase["start_date"], "end_date": phase["end_date"]}
@@ -262,8 +264,10 @@ def release(ctx: Context, schedule_id: str) -> Obj:
     )
     ctx.cancel_timers(schedule_id)
     if subscription_id:
+        before = snapshot(ctx, subscription_id)
         ctx.state.edit("subscription", subscription_id)["schedule"] = None
         set_cancel(ctx, subscription_id)
+        emit_updated(ctx, before)
     ctx.emit("subscription_schedule.released", schedule)
     return schedule
 

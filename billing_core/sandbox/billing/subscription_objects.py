@@ -15,7 +15,7 @@ from billing_core.sandbox.billing.discounting import coupon_of
 from billing_core.sandbox.billing.invoice_objects import tax_rate_objects
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.render import bare, list_object, presenter, render
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 ENDED = ("canceled", "incomplete_expired")
 
@@ -183,9 +183,9 @@ def plan_of(price: Obj) -> Obj:
 
 def snapshot(ctx: Context, subscription_id: str) -> Obj:
     """Return a subscription as shown, to compare with later; nothing in it is shared with the state."""
-    import copy
 
-    return copy.deepcopy(render(ctx, ctx.need("subscription", subscription_id)))
+    shown: Obj = clone(render(ctx, ctx.need("subscription", subscription_id)))
+    return shown
 
 
 def emit_updated(ctx: Context, before: Obj) -> None:
@@ -213,8 +213,15 @@ def drop_used_discounts(ctx: Context, invoice: Obj, used: Iterable[str]) -> None
         if not discount or discount.get("_is_used") or coupon_of(ctx, discount)["duration"] != "once":
             continue
         ctx.state.edit("discount", discount_id)["_is_used"] = True
+        item = ctx.state.get("subscription_item", discount.get("subscription_item"))
+        owner = ctx.state.get("subscription", discount.get("subscription") or (item or {}).get("subscription"))
+        before = snapshot(ctx, owner["id"]) if owner else None
         _take_off(ctx, "subscription", discount.get("subscription"), discount_id)
         _take_off(ctx, "subscription_item", discount.get("subscription_item"), discount_id)
+        if discount.get("subscription") and owner:
+            ctx.emit("customer.discount.deleted", discount)
+        if before:
+            emit_updated(ctx, before)
         customer = ctx.state.get("customer", invoice["customer"])
         held = (customer or {}).get("discount")
         if customer and discount_id in (held, held.get("id") if isinstance(held, dict) else None):

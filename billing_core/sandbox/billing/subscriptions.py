@@ -111,10 +111,11 @@ def begin(ctx: Context, params: Obj, *, is_draft: bool = False) -> Obj:
     ctx.emit("customer.subscription.created", subscription)
     _set_timers(ctx, subscription)
     if invoice is not None:
-        ctx.emit("invoice.created", invoice)
-        if is_draft or not is_charged:
+        waits = is_draft or not is_charged
+        if waits:
             schedule_finalization(ctx, invoice["id"])
-        else:
+        ctx.emit("invoice.created", invoice)
+        if not waits:
             first_payment(ctx, invoice["id"], behavior, is_off_session=bool(params.get("off_session", False)))
     return ctx.need("subscription", subscription["id"])
 

@@ -162,7 +162,7 @@ def _act(shop: Any, goods: Catalogue, life: Life, *, is_last: bool) -> None:
         life.story.append(f"{books.now}: uses {value}")
     elif kind == "credit":
         amount = dice.randint(1, 8000)
-        shop.client.v1.customers.balance_transactions.create(life.customer, {"amount": -amount, "currency": "dkk"})
+        _credit(shop, life, amount)
         books.give_credit(amount)
         life.story.append(f"{books.now}: credit {amount}")
     else:
@@ -172,12 +172,25 @@ def _act(shop: Any, goods: Catalogue, life: Life, *, is_last: bool) -> None:
         behavior = dice.choice(BEHAVIORS)
         price, tariff = goods.licensed[life.price]
         life.story.append(f"{books.now}: {quantity} × {tariff} {behavior}")
-        shop.change(
-            life.subscription,
-            items=[{"id": life.item, "price": price, "quantity": quantity}],
-            proration_behavior=behavior,
+        items = [{"id": life.item, "price": price, "quantity": quantity}]
+        details = {"items": items, "proration_behavior": behavior}
+        shown = shop.client.v1.invoices.create_preview(
+            {"subscription": life.subscription, "subscription_details": details}
         )
+        before = len(books.invoices)
+        shop.change(life.subscription, items=items, proration_behavior=behavior)
         books.change(tariff, quantity, behavior)
+        if len(books.invoices) > before:
+            assert shown.total == books.invoices[-1].total, "\n".join(life.story)
+
+
+def _credit(shop: Any, life: Life, amount: int) -> None:
+    """Credit the customer: by a credit note when the last invoice is large enough, otherwise on the balance."""
+    last = shop.invoices(subscription=life.subscription)[-1]
+    if last.amount_paid - last.post_payment_credit_notes_amount >= amount:
+        shop.client.v1.credit_notes.create({"invoice": last.id, "amount": amount, "credit_amount": amount})
+    else:
+        shop.client.v1.customers.balance_transactions.create(life.customer, {"amount": -amount, "currency": "dkk"})
 
 
 def _end(shop: Any, life: Life) -> None:
@@ -232,6 +245,20 @@ def live(shop: Any, restart: Callable[[], None], seeds: range) -> None:
         shop.move(life.clock, to)
         life.books.advance(to)
         compare(shop, life)
+    _are_varied(lives)
+
+
+def _are_varied(lives: list[Life]) -> None:
+    """See that the dice really threw what the lives are about."""
+    lines = [x for life in lives for invoice in life.books.invoices for x in invoice.lines]
+    assert sum(not x.is_discountable and x.amount < 0 for x in lines) > len(lives) / 2
+    assert sum(not x.is_discountable and x.amount > 0 for x in lines) > len(lives) / 2
+    assert any(x.usage and x.amount for x in lines)
+    assert any(x.off for x in lines)
+    assert any(any(x.tax) for x in lines)
+    assert any(i.starting < 0 for life in lives for i in life.books.invoices)
+    assert any(life.books.trial_end for life in lives)
+    assert any(life.books.is_over for life in lives)
 
 
 def test_generated_lives_equal_an_independent_ledger(shop: Any, sandbox: Any) -> None:
