@@ -7,7 +7,7 @@ payments), so that it is the same however it was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
@@ -108,7 +108,7 @@ class Run:
 
     def row(self, table: sa.Table, obj: Any, **more: Any) -> dict[str, Any]:
         """Return the row of a table for one of the gateway's objects; `more` adds to it and overrides."""
-        kind: Hashable = type(obj)
+        kind: Any = type(obj)
         taken, dated = _plan(table, kind)
         values = {name: getattr(obj, name) for name in taken}
         for day, instant in dated:
