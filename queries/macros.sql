@@ -92,3 +92,25 @@ where
     status in ('active', 'past_due', 'trialing', 'unpaid', 'paused')
     and (ended_at is null or ended_at > instant)
     and (started_at is null or started_at <= instant);
+
+-- What one billing period's amount is in a month, as numerator ÷ denominator: year ÷ 12, week × 52 ÷ 12, day × 365 ÷ 12, each ÷ the interval count.
+create or replace macro per_month_numerator(period) as
+    case period
+        when 'month' then 1
+        when 'year' then 1
+        when 'week' then 52
+        when 'day' then 365
+        else error('unknown interval')
+    end;
+
+create or replace macro per_month_denominator(period, period_count) as
+    case period
+        when 'month' then period_count
+        when 'year' then 12 * period_count
+        when 'week' then 12 * period_count
+        when 'day' then 12 * period_count
+        else error('unknown interval')
+    end;
+
+-- The smallest number that all of a list divide.
+create or replace macro common_multiple(divisors) as list_reduce(divisors, lambda a, b: lcm(a, b));

@@ -140,10 +140,9 @@ def _refuse_unknown(info: ReportInfo, filters: Mapping[str, object], extra: Mapp
             has = ", ".join(_OPTIONS[f] for f in info.filters) or "none"
             raise QueryError(f"Report '{info.name}' has no {_OPTIONS[name]}. It takes: {has}.")
     for name in extra:
-        if name not in info.needs:
-            raise QueryError(
-                f"Report '{info.name}' takes no {name}. Values for --with: {', '.join(info.needs) or 'none'}."
-            )
+        if name not in info.needs and name not in info.options:
+            known = ", ".join([*info.needs, *info.options]) or "none"
+            raise QueryError(f"Report '{info.name}' takes no {name}. Values for --with: {known}.")
 
 
 def _require_tenant(context: Context, tenant: str) -> None:
@@ -176,7 +175,13 @@ def _write(content: bytes, output: Path | None) -> None:
 
 def _print_list(infos: Sequence[ReportInfo]) -> None:
     for info in infos:
-        takes = ", ".join([*(_OPTIONS[f] for f in info.filters), *(f"--with {n}=…" for n in info.needs)])
+        takes = ", ".join(
+            [
+                *(_OPTIONS[f] for f in info.filters),
+                *(f"--with {n}=…" for n in info.needs),
+                *(f"--with {n}={v}" for n, v in info.options.items()),
+            ]
+        )
         typer.echo(f"{info.name}: {info.title}")
         typer.echo(f"    takes: {takes or 'nothing'}")
         typer.echo(f"    columns: {', '.join(c.name for c in info.columns)}")

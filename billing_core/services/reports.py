@@ -7,6 +7,7 @@ Without a range a report covers all history; without an as-of day it shows thing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -38,6 +39,7 @@ class ReportInfo:
         purpose: how the figures are computed.
         filters: the common filters it heeds, of `FILTERS`.
         needs: values it cannot do without, by name (`invoice_id`).
+        options: values it takes besides, with what they are when left out (`basis`: `committed`).
         grain: columns that no two rows share.
         columns: in order.
     """
@@ -47,6 +49,7 @@ class ReportInfo:
     purpose: str
     filters: tuple[str, ...]
     needs: tuple[str, ...]
+    options: Mapping[str, str]
     grain: tuple[str, ...]
     columns: tuple[Column, ...]
 
@@ -145,5 +148,6 @@ def run(
 
 def _info(query: Header) -> ReportInfo:
     filters = tuple(p for p in FILTERS if p in query.params)
-    needs = tuple(p for p in query.params if p not in FILTERS and p not in _CLOCK)
-    return ReportInfo(query.name, query.title, query.purpose, filters, needs, query.grain, query.columns)
+    needs = tuple(p for p in query.params if p not in FILTERS and p not in _CLOCK and p not in query.defaults)
+    options = dict(query.defaults)
+    return ReportInfo(query.name, query.title, query.purpose, filters, needs, options, query.grain, query.columns)

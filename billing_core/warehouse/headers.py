@@ -6,7 +6,7 @@ Form, at the top of `queries/<name>.sql`:
     -- purpose: How the figure is computed, in words for a reader.
     --   Continued lines are indented.
     -- grain: tenant_id, day
-    -- params: from_date, to_date, as_of, today, tenant_id, currency
+    -- params: from_date, to_date, as_of, today, tenant_id, currency, basis=committed
     -- sources: unit_spans, tenants
     -- permission: reports.read
     -- columns:
@@ -18,6 +18,7 @@ Types are DuckDB's. A unit is `id`, `text`, `minor units`, `units`, `count`, `ra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,6 +52,7 @@ class Header:
         purpose: how the figures are computed, for a reader.
         grain: the columns that no two rows share.
         params: the values it takes, by name.
+        defaults: what a value is that is not given, for params written `name=value`; text.
         sources: the tables it reads.
         permission: what an actor needs to see it.
         columns: in order.
@@ -62,6 +64,7 @@ class Header:
     purpose: str
     grain: tuple[str, ...]
     params: tuple[str, ...]
+    defaults: Mapping[str, str]
     sources: tuple[str, ...]
     permission: str
     columns: tuple[Column, ...]
@@ -112,12 +115,14 @@ def parse(name: str, sql: str) -> Header:
             raise ValueError(f"{name}.sql: '{line}' stands before any field")
     if missing := [f for f in _FIELDS if f not in fields]:
         raise ValueError(f"{name}.sql has no '{missing[0]}' in its header")
+    params = [param.partition("=") for param in _listed(fields["params"])]
     return Header(
         name=name,
         title=_joined(fields["title"]),
         purpose=_joined(fields["purpose"]),
         grain=_listed(fields["grain"]),
-        params=_listed(fields["params"]),
+        params=tuple(param for param, _, _ in params),
+        defaults={param: default for param, equals, default in params if equals},
         sources=_listed(fields["sources"]),
         permission=_joined(fields["permission"]),
         columns=tuple(_column(name, line) for line in fields["columns"] if line),

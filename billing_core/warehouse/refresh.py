@@ -22,7 +22,7 @@ from billing_core.warehouse import shared, versions
 from billing_core.warehouse.source import Source, TableShape, content_digest, open_source, shape_digest
 from billing_core.warehouse.versions import Snapshot, State
 
-_FORMAT = "1"
+_FORMAT = "2"
 # A file that was changed in place many times is written anew once it has grown this much.
 _GROWTH, _GROWTH_FLOOR_BYTES = 3, 64 * 2**20
 
@@ -118,8 +118,10 @@ def _refresh_full(
             shape=shape,
             zone=str(zone),
             sources=_source_digests(source, {}),
+            settled_at=source.settled_at,
         )
         _write_info(connection, state)
+        _write_catalogue(connection, source)
         shared.install(connection, None)
         connection.execute("commit")
     full_bytes = draft.stat().st_size
@@ -134,6 +136,7 @@ def _refresh_changes(source: Source, directory: Path, current: State, now: datet
         horizon=source.horizon,
         sources=dict(change.sources),
         pending=change.pending,
+        settled_at=source.settled_at,
     )
     is_known = not state.pending or state.pending == current.pending
     if is_known and state.sources == current.sources:
@@ -162,7 +165,17 @@ def _publish(directory: Path, state: State, rows_read: int, *, is_full: bool) ->
 
 def _snapshot(directory: Path, state: State, rows_read: int, *, is_full: bool, is_new: bool) -> Snapshot:
     path = versions.file_of(directory, state.version)
-    return Snapshot(state.version, path, state.refreshed_at, state.horizon, rows_read, is_full, is_new, state.zone)
+    return Snapshot(
+        state.version,
+        path,
+        state.refreshed_at,
+        state.horizon,
+        rows_read,
+        is_full,
+        is_new,
+        state.zone,
+        state.settled_at,
+    )
 
 
 def _read_change(source: Source, current: State) -> Change:
@@ -252,4 +265,13 @@ def _write_info(connection: duckdb.DuckDBPyConnection, state: State) -> None:
             "identity": state.identity,
             "zone": state.zone,
         },
+    )
+
+
+def _write_catalogue(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Say which tables came from Postgres, and by which columns their rows are known."""
+    connection.execute("create or replace table warehouse_tables (table_name varchar, key_columns varchar[])")
+    connection.executemany(
+        "insert into warehouse_tables values ($1, $2)",
+        [(table.name, [name for name, _ in table.key]) for table in source.tables],
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import pyarrow as pa
 
 from billing_core.errors import QueryError
 from billing_core.warehouse import headers, versions
+from billing_core.warehouse.known import Known, as_known
 from billing_core.warehouse.versions import Snapshot, State
 
 _OPEN_ATTEMPTS = 5
+_KNOWN_KEPT = 2
 _opening = threading.Lock()
 
 
@@ -30,6 +33,24 @@ class _Open:
     connection: duckdb.DuckDBPyConnection
 
 
+class _KnownCache:
+    """The last few warehouses as known at an instant, shared by a reader and those pinned from it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[tuple[Path, datetime, datetime], Known] = {}
+
+    def get(self, path: Path, published_at: datetime, known_at: datetime) -> Known:
+        with self._lock:
+            key = (path, published_at, known_at)
+            known = self._held.pop(key, None) or as_known(path, known_at)
+            self._held[key] = known
+            # Not closed here: another thread may be reading from it. It goes with its last cursor.
+            for oldest in list(self._held)[:-_KNOWN_KEPT]:
+                del self._held[oldest]
+            return known
+
+
 class Warehouse:
     """The published figures under one directory; cheap to make, safe to share between threads."""
 
@@ -37,6 +58,7 @@ class Warehouse:
         self.directory = directory
         self._open: _Open | None = None
         self._is_pinned = False
+        self._known = _KnownCache()
 
     def snapshot(self) -> Snapshot:
         """Return what is in force and as of when.
@@ -46,20 +68,27 @@ class Warehouse:
         """
         state = self._open.state if self._is_pinned and self._open else self._state()
         path = versions.file_of(self.directory, state.version)
-        return Snapshot(state.version, path, state.refreshed_at, state.horizon, 0, False, False, state.zone)
+        return Snapshot(
+            state.version, path, state.refreshed_at, state.horizon, 0, False, False, state.zone, state.settled_at
+        )
 
     def pinned(self) -> Warehouse:
         """Return a reader that stays on the version now in force, so that all figures of one page agree."""
         pinned = Warehouse(self.directory)
-        pinned._open, pinned._is_pinned = self._current(), True
+        pinned._open, pinned._is_pinned, pinned._known = self._current(), True, self._known
         return pinned
 
-    def run(self, name: str, params: Mapping[str, Any]) -> pa.Table:
+    def unversioned(self, known_at: datetime) -> tuple[str, ...]:
+        """Return the tables that a report as known at an instant has to take as they are now."""
+        return self._as_known(known_at).unversioned
+
+    def run(self, name: str, params: Mapping[str, Any], *, known_at: datetime | None = None) -> pa.Table:
         """Run `queries/<name>.sql`.
 
         Args:
             name: a report.
             params: values by name; those that the query does not name are not sent.
+            known_at: aware; what was recorded later is left out (see `known`). None: everything that is published.
 
         Returns:
             Columns as the query's header lists them.
@@ -69,16 +98,30 @@ class Warehouse:
                 what is wrong.
         """
         query = headers.header(name)
-        if missing := [p for p in query.params if p not in params]:
+        given = {**query.defaults, **params}
+        if missing := [p for p in query.params if p not in given]:
             raise QueryError(f"Report '{name}' needs a value for {', '.join(missing)}.")
-        bound = {p: params[p] for p in query.params}
-        cursor = self._current().connection.cursor()
+        bound = {p: given[p] for p in query.params}
+        held = self._current() if known_at is None else self._as_known(known_at)
+        cursor = held.connection.cursor()
         try:
             return cursor.sql(query.sql, params=bound).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(f"Report '{name}' could not be computed: {str(error).splitlines()[0]}") from error
+            said = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+            raise QueryError(f"Report '{name}' could not be computed: {said}") from error
         finally:
             cursor.close()
+
+    def _as_known(self, known_at: datetime) -> Known:
+        # Without a hold on a connection of its own a file can be swept; then the next version is taken.
+        for _ in range(_OPEN_ATTEMPTS):
+            state = self._current().state
+            try:
+                return self._known.get(versions.file_of(self.directory, state.version), state.published_at, known_at)
+            except duckdb.IOException:
+                if self._is_pinned:
+                    break
+        raise QueryError("The published figures were replaced while they were being read. Ask again.")
 
     def _state(self) -> State:
         state = versions.read_state(self.directory)
@@ -99,6 +142,8 @@ class Warehouse:
                 if held.state != state:
                     # The file stayed because nothing had changed, but Postgres was looked at again since.
                     held = self._open = _Open(state, held.connection)
+                # The same file may have become newer: nothing had changed when it was last compared.
+                held = self._open = replace(held, state=state)
                 return held
             held = self._open = None
             try:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import adbc_driver_manager
@@ -89,6 +90,11 @@ class TableShape:
     storage: str
 
 
+def is_source(table: str) -> bool:
+    """Tell whether a table of the warehouse is read through a source view."""
+    return table in _SOURCE_COLUMNS
+
+
 def duckdb_type(postgres_type: str) -> tuple[str, bool]:
     """Return the DuckDB type of a Postgres type and whether the value has to travel as text."""
     if postgres_type in _TYPES:
@@ -105,10 +111,18 @@ def _quoted(name: str) -> str:
 
 
 class Source:
-    """An open transaction on Postgres; use `open_source`."""
+    """An open transaction on Postgres; use `open_source`.
+
+    Attributes:
+        settled_at: rows recorded before this instant are all in the snapshot, and none will come.
+        identity: which Postgres this is.
+        horizon: the oldest running transaction: every transaction below it is over.
+        tables: what there is to read.
+    """
 
     def __init__(self, connection: adbc.Connection) -> None:
         self._connection = connection
+        self.settled_at = self._settled_at()
         self._run("set transaction isolation level repeatable read, read only")
         first = self.read(
             "select (select system_identifier from pg_control_system())::text"
@@ -119,6 +133,22 @@ class Source:
         self.identity: str = first["identity"]
         self.horizon: int = first["horizon"]
         self.tables = self._tables()
+
+    def _settled_at(self) -> datetime:
+        """Return an instant before which no row will be recorded any more that the snapshot taken next does not hold.
+
+        A row is recorded at the start of its transaction. Whatever the snapshot will not see either runs already, and
+        then the oldest running transaction began no later, or begins after this look. Transactions of other roles are
+        seen by a role with pg_read_all_stats only.
+        """
+        found = self.read(
+            "select least(now(), min(xact_start)) as settled_at from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and backend_type <> 'autovacuum worker'"
+        )
+        # The snapshot is taken by the next transaction.
+        self._connection.commit()
+        settled_at: datetime = found.column(0)[0].as_py()
+        return settled_at.astimezone(UTC)
 
     def _run(self, sql: str) -> None:
         with self._connection.cursor() as cursor:

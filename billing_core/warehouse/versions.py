@@ -40,6 +40,8 @@ class State:
         pending: digest of rows at or past the horizon, read again each time while an old transaction is open; empty
             without such.
         full_bytes: size of the file when it was last written in full.
+        settled_at: the file holds all rows recorded before this instant, and none will come later; None in a pointer
+            of an older version.
     """
 
     version: int
@@ -52,6 +54,7 @@ class State:
     sources: dict[str, str] = field(default_factory=dict)
     pending: str = ""
     full_bytes: int = 0
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Snapshot:
         is_full: whether the file was written from nothing.
         is_new: whether this refresh published a file; false when nothing had changed.
         zone: reporting time zone of the dates inside.
+        settled_at: what was recorded before this instant is all inside, whatever is committed later; None: unknown.
     """
 
     version: int
@@ -77,6 +81,7 @@ class Snapshot:
     is_full: bool
     is_new: bool
     zone: str
+    settled_at: datetime | None = None
 
 
 def file_of(directory: Path, version: int) -> Path:
@@ -88,8 +93,9 @@ def read_state(directory: Path) -> State | None:
     """Return what `CURRENT` says, or None when nothing usable is published (no pointer, torn, or its file is gone)."""
     try:
         content: dict[str, Any] = json.loads((directory / _CURRENT).read_text(encoding="utf-8"))
-        for name in ("refreshed_at", "published_at"):
-            content[name] = datetime.fromisoformat(content[name])
+        for name in ("refreshed_at", "published_at", "settled_at"):
+            if content.get(name) is not None:
+                content[name] = datetime.fromisoformat(content[name])
         state = State(**content)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
@@ -101,6 +107,7 @@ def write_state(directory: Path, state: State) -> None:
     content = asdict(state) | {
         "refreshed_at": state.refreshed_at.isoformat(),
         "published_at": state.published_at.isoformat(),
+        "settled_at": state.settled_at.isoformat() if state.settled_at else None,
     }
     beside = directory / f"{_CURRENT}.tmp"
     with beside.open("w", encoding="utf-8") as file:

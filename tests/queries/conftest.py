@@ -44,6 +44,7 @@ class Company:
         self._waiting: list[tuple[sa.Table, dict[str, Any]]] = []
         self._count = 0
         self._is_published = False
+        self._warehouse = Warehouse(directory)
 
     def add(self, table: sa.Table, **values: Any) -> None:
         """Add a row; for each `_at` of it the `_on` beside it follows."""
@@ -220,7 +221,7 @@ class Company:
             self._waiting.clear()
             refresh(self.database.url, self.directory, zone=self.zone, now=self.now)
             self._is_published = True
-        return Warehouse(self.directory)
+        return self._warehouse
 
     def clear(self) -> None:
         """Take all rows away again, so that the next generated company starts from nothing."""

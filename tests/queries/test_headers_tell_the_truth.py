@@ -43,8 +43,8 @@ def described(company: Any, name: str) -> list[tuple[str, str]]:
     state = versions.read_state(company.directory)
     assert state is not None
     kinds = {"from_date": "date", "to_date": "date", "as_of": "date", "today": "date", "now": "timestamptz"}
-    with duckdb.connect(str(versions.file_of(company.directory, state.version)), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
+    path, same = str(versions.file_of(company.directory, state.version)), {"enable_external_access": "false"}
+    with duckdb.connect(path, read_only=True, config=same) as connection:
         values = dict.fromkeys(header.params)
         values |= {p: company.now if p == "now" else company.now.date() for p in header.params if kinds.get(p)}
         relation = connection.sql(header.sql, params=values | {p: "x" for p in header.params if p not in kinds})
