@@ -1,4 +1,4 @@
-"""The warehouse as things were known at an instant: every table as it was then, and the shared SQL computed anew on top.
+"""The warehouse as things were known at an instant: every table as it was then, the shared SQL computed anew on top.
 
 A row was known at T when it was recorded at or before T and was not changed or deleted until T. Live rows say when
 they were recorded; what a row was before is in `row_versions`. The tables are laid out in memory under their own
@@ -10,7 +10,8 @@ still commit rows that count as recorded at its beginning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,11 @@ from billing_core.warehouse import shared
 from billing_core.warehouse.source import is_source
 
 VERSIONS = "row_versions"
+# The versions of one table that held at the instant and do not hold any more.
+_SUPERSEDED = (
+    f"from published.{VERSIONS} where table_name = $name"
+    " and recorded_from <= $known_at::timestamptz and recorded_to > $known_at::timestamptz"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,8 @@ def as_known(path: Path, known_at: datetime) -> Known:
     """
     connection = duckdb.connect(":memory:")
     try:
-        connection.execute(f"attach '{str(path).replace("'", "''")}' as published (read_only)")
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as published (read_only)")
         connection.execute("set global timezone = 'UTC'")
         connection.execute("create view warehouse_info as from published.warehouse_info")
         unversioned = []
@@ -73,35 +80,32 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str
         " where database_name = 'published' and table_name = $1 order by column_index",
         [name],
     ).fetchall()
-    live, then = f'published."{name}"', {"name": name, "known_at": known_at.isoformat()}
+    live = f'published."{name}"'
     is_versioned = any(column == "recorded_at" for column, _ in columns)
-    if is_versioned:
-        [(is_other,)] = connection.execute(
-            f"select exists (from {live} where recorded_at > $known_at::timestamptz) or exists ({_superseded('1')})", then
-        ).fetchall()
-    if not is_versioned or not is_other:
+    then = {"name": name, "known_at": known_at.isoformat()}
+    if not is_versioned or not _differs(connection, live, then):
         connection.execute(f'create view "{name}" as from {live}')
         return is_versioned
     names = ", ".join(f'"{column}"' for column, _ in columns)
-    structure = ", ".join(f'"{column}": "{kind}"' for column, kind in columns)
+    structure = _literal(json.dumps(dict(columns)))
     was = ", ".join(_was(name, column) for column, _ in columns)
+    key_columns = ", ".join(f'"{column}"' for column in key)
     # Two transactions that overlapped may have left two states of a key for one instant: the later recorded counts.
     connection.execute(
-        f'create table "{name}" as'
-        f" select {names} from {live} where recorded_at <= $known_at::timestamptz"
-        f" union all select {was} from ({_superseded(f"from_json(content, '{{{structure}}}') as was")})"
-        f" qualify row_number() over (partition by {', '.join(key)} order by recorded_at desc) = 1",
+        f'create table "{name}" as select * from ('
+        f" select {names} from {live} where recorded_at <= $known_at::timestamptz union all"
+        f" select {was} from (select from_json(content, {structure}) as was {_SUPERSEDED}))"
+        f" qualify row_number() over (partition by {key_columns} order by recorded_at desc) = 1",
         then,
     )
     return True
 
 
-def _superseded(what: str) -> str:
-    """Return a SELECT over the superseded versions of a table that held at the instant."""
-    return (
-        f"select {what} from published.{VERSIONS} where table_name = $name"
-        " and recorded_from <= $known_at::timestamptz and recorded_to > $known_at::timestamptz"
-    )
+def _differs(connection: duckdb.DuckDBPyConnection, live: str, then: Mapping[str, str]) -> bool:
+    """Tell whether a table has rows that were recorded later, or superseded ones that held at the instant."""
+    later = f"from {live} where recorded_at > $known_at::timestamptz"
+    [(is_other,)] = connection.execute(f"select exists ({later}) or exists (select 1 {_SUPERSEDED})", then).fetchall()
+    return bool(is_other)
 
 
 def _was(table: str, column: str) -> str:
@@ -109,3 +113,7 @@ def _was(table: str, column: str) -> str:
     if column == "currency" and is_source(table):
         return 'lower(was."currency") as "currency"'
     return f'was."{column}"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
