@@ -60,6 +60,11 @@ def clone(value: Any) -> Any:
     return value
 
 
+def sequence_of(obj: Obj | str) -> int:
+    """Return an object's place in the order of insertion; of a frozen one it is the last thing in its text."""
+    return int(obj.rsplit('"_seq": ', 1)[1].rstrip("}") if isinstance(obj, str) else obj["_seq"])
+
+
 class State:
     """One account's objects.
 
@@ -301,9 +306,8 @@ class State:
                     continue
                 # Of a long history nine tenths are events, which repeat themselves.
                 body = zlib.compress(obj.encode(), 1) if isinstance(obj, str) else json.dumps(obj)
-                seq = (json.loads(obj) if isinstance(obj, str) else obj)["_seq"]
                 self._connection.execute(
-                    "insert or replace into objects values (?, ?, ?, ?)", (kind, object_id, seq, body)
+                    "insert or replace into objects values (?, ?, ?, ?)", (kind, object_id, sequence_of(obj), body)
                 )
             for key, value in self.meta.items():
                 self._connection.execute("insert or replace into meta values (?, ?)", (key, json.dumps(value)))

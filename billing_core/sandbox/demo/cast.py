@@ -75,21 +75,21 @@ PARTS: tuple[Part, ...] = (
     Part("downgrade", "plus", "card", 0.0, 22, growth=-0.2),
     Part("leaves", "licensed", "card", 0.0, 13, growth=-0.3),
     Part("ordinary", "licensed", "card", 0.6, 12, "DE", growth=0.2),
-    Part("void_and_reissue", "metered", "terms14", 0.2, 16),
+    Part("void_and_reissue", "metered", "terms14", 0.5, 16),
     Part("card_fails_to_the_end", "metered", "card", 0.15, 7, growth=0),
     Part("past_due_now", "metered", "card", 0.2, 15),
-    Part("ordinary", "tiered", "terms14", 0.3, 48, growth=0.4),
+    Part("ordinary", "tiered", "terms14", 0.62, 48, growth=0.4),
     Part("switch_to_licensed", "metered", "card", 0.05, 12),
     Part("trial_now", "metered", "card", 1.0, 11),
-    Part("ordinary", "plus", "card", 0.4, 18, growth=0.3, coupon="repeating"),
+    Part("ordinary", "plus", "card", 0.75, 18, growth=0.3, coupon="repeating"),
     Part("dispute_lost", "licensed", "card", 0.1, 14),
     Part("trial_without_card", "metered", "card", 0.5, 8),
     Part("credit_refunded", "licensed", "card", 0.2, 17),
-    Part("ordinary", "annual", "terms30", 0.25, 34, growth=0.2),
+    Part("ordinary", "annual", "terms30", 0.57, 34, growth=0.2),
     Part("pause_now", "licensed", "card", 0.3, 9, growth=0),
-    Part("dispute_open", "metered", "card", 0.35, 19),
+    Part("dispute_open", "metered", "card", 0.68, 19),
     Part("leaves", "metered", "terms14", 0.0, 28, growth=-0.4),
-    Part("ordinary", "licensed", "card", 0.5, 11, coupon="once"),
+    Part("ordinary", "licensed", "card", 0.82, 11, coupon="once"),
     Part("leaves_soon", "licensed", "card", 0.4, 12, growth=0),
     Part("empty", "metered", "card", 0.45, 5, growth=0),
     Part("deleted", "licensed", "card", 0.1, 6, growth=0),
@@ -157,7 +157,7 @@ def cast(seed: int, count: int, first_day: date, today: date) -> list[Tenant]:
 def _ordinary(seed: int, number: int) -> Part:
     rng = random.Random(f"{seed}:part:{number}")
     base = ORDINARY[number % len(ORDINARY)]
-    joins = 0.0 if rng.random() < 0.35 else rng.uniform(0.05, 0.95)
+    joins = 0.0 if rng.random() < 0.25 else rng.uniform(0.1, 0.95)
     size = max(3, round(base.size * rng.lognormvariate(0, 0.5)))
     return Part("ordinary", base.pricing, base.pays, joins, size, growth=round(rng.gauss(0.12, 0.2), 2))
 
@@ -165,8 +165,8 @@ def _ordinary(seed: int, number: int) -> Part:
 def _joining_day(rng: random.Random, part: Part, first_day: date, today: date) -> date:
     if part.story == "trial_now":
         return today - 6 * DAY
-    if part.story == "past_due_now":
-        # Renews some days before today, so that the failure is still being retried.
+    if part.story in ("past_due_now", "dispute_open"):
+        # Renews some days before today, so that the failure is still being retried, the dispute still unanswered.
         months = max(1, round((today - first_day).days * (1 - part.joins) / 30))
         return max(first_day, add_months(today - 4 * DAY, -months))
     span = (today - first_day).days

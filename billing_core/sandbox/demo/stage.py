@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from billing_core.periods import epoch, local_date, start_of_day, utc
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.inprocess import call
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, sequence_of
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 HOUR = 3600
@@ -82,8 +82,7 @@ class Stage:
         state, found = self.ctx.state, []
         for event_id in state.newest("event"):
             text = state.text("event", event_id)
-            # The sequence is the last thing in a stored event.
-            if int(text.rsplit('"_seq": ', 1)[1].rstrip("}")) <= self._heard:
+            if sequence_of(text) <= self._heard:
                 break
             found.append(text)
         self._heard = int(state.meta["sequence"])

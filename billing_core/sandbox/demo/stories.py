@@ -196,10 +196,9 @@ def dispute_lost(platform: Platform, tenant: Tenant) -> None:
 
 @story("dispute_open")
 def dispute_open(platform: Platform, tenant: Tenant) -> None:
-    """A charge of the last weeks is disputed and nobody has answered yet."""
+    """A charge of the last days is disputed and nobody has answered yet."""
     ordinary(platform, tenant)
-    at = platform.stage.ends - 36 * DAY
-    platform.stage.at(at, lambda: _disputed_renewal(platform, tenant, None))
+    platform.stage.at(platform.stage.ends - 8 * DAY, lambda: _disputed_renewal(platform, tenant, None))
 
 
 @story("refund")
@@ -331,7 +330,7 @@ def late_payer(platform: Platform, tenant: Tenant) -> None:
 
 @story("uncollectible")
 def uncollectible(platform: Platform, tenant: Tenant) -> None:
-    """Stops paying; after ninety days the debt is written off and the subscription canceled."""
+    """Stops paying; after four months the debt is written off and the subscription canceled."""
     platform.create_customer(tenant)
     stops = platform.stage.now + (platform.stage.ends - platform.stage.now) * 6 // 10
     platform.bank_habits[tenant.customer] = lambda invoice: None if invoice["created"] >= stops else 4
@@ -343,7 +342,7 @@ def uncollectible(platform: Platform, tenant: Tenant) -> None:
         if platform.subscription(tenant):
             platform.stage.call("DELETE", f"subscriptions/{tenant.subscription}")
 
-    platform.stage.at(stops + 125 * DAY, write_off)
+    platform.stage.at(min(stops + 125 * DAY, platform.stage.ends - 10 * DAY), write_off)
 
 
 # --- changes of price, pauses, ends -----------------------------------------------------------------------------------
