@@ -278,6 +278,7 @@ def heat_map(
             ygap=2,
             hoverinfo="skip",
             zmin=0,
+            zmax=max((v for row in values for v in row if v is not None), default=1) or 1,
             colorscale=[[i / 9, f"#0000{11 + i}"] for i in range(10)],
             colorbar={
                 "thickness": 8,

@@ -108,6 +108,8 @@ def _list(page: Page, report: Any) -> None:
 
     one = None if currency == _currency.EVERY else currency
     table = _tables.with_texts(table, "status_name", [_tables.status_label(s) for s in table["state"].to_pylist()])
+    named = zip(table["tenant_name"].to_pylist(), table["customer_name"].to_pylist(), strict=True)
+    table = _tables.with_texts(table, "tenant_name", [tenant or customer for tenant, customer in named])
     table = _tables.with_codes(table)
     table = _tables.with_texts(table, "number_shown", [n or "no number yet" for n in table["number"].to_pylist()])
     _tables.show(
