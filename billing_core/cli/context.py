@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from billing_core import processes
-from billing_core.children import ATTACHED, ChildSpec, Supervisor, billing_command, settings_environment
+from billing_core.children import ATTACHED, Child, ChildSpec, Supervisor, billing_command, settings_environment
 from billing_core.errors import ConflictError, GatewayError, NotFoundError, StoreError
 from billing_core.settings import Mode, Settings, load_settings
 
@@ -184,7 +184,7 @@ def attached_sandbox(settings: Settings) -> Iterator[Settings]:
         return
     supervisor = Supervisor(settings.home, say=lambda line: typer.echo(line, err=True), on_change=_ignore)
     try:
-        url = start_sandbox(supervisor, settings)
+        url = await_sandbox(supervisor, supervisor.start(sandbox_spec(settings)), settings)
         yield settings.model_copy(update={"stripe_api_base": url})
     finally:
         supervisor.stop()
@@ -206,19 +206,19 @@ def sandbox_spec(settings: Settings) -> ChildSpec:
     )
 
 
-def start_sandbox(supervisor: Supervisor, settings: Settings, *, may_be_catching_up: bool = False) -> str:
-    """Start a home's sandbox as a child and wait until it answers; returns its URL.
+def await_sandbox(supervisor: Supervisor, child: Child, settings: Settings, *, may_be_catching_up: bool = False) -> str:
+    """Wait until a sandbox that was started as a child answers; returns its URL.
 
     Args:
-        supervisor: who keeps it running.
-        settings: whose `home` it is.
+        supervisor: who started it and keeps it running.
+        child: the sandbox.
+        settings: whose `home` it serves.
         may_be_catching_up: do not wait until its clock has gone through the time that it was off.
 
     Raises:
         GatewayError: it did not start.
-        ConflictError: another process has just begun to serve it.
+        ConflictError: another process has just begun to serve this home's sandbox.
     """
-    child = supervisor.start(sandbox_spec(settings))
     is_ready, answer = supervisor.wait_ready(
         child, patience_seconds=SANDBOX_READY_SECONDS, is_any_answer_enough=may_be_catching_up
     )

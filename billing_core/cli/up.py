@@ -18,7 +18,7 @@ import typer
 from billing_core import processes
 from billing_core.children import ATTACHED, ChildSpec, Supervisor, billing_command, settings_environment
 from billing_core.cli import init
-from billing_core.cli.context import attached_postgres, sandbox_file, start_sandbox, uses_sandbox
+from billing_core.cli.context import attached_postgres, await_sandbox, sandbox_file, sandbox_spec, uses_sandbox
 from billing_core.cli.serve import address, busy_port, project_root
 from billing_core.errors import BillingError, ConflictError, InvalidInputError
 from billing_core.processes import Process, Run
@@ -163,18 +163,19 @@ def _start_children(settings: Settings, supervisor: Supervisor) -> Settings:
     def reach(_: Settings) -> Iterator[Settings]:
         # The web app warms up on the second core while the mirror runs.
         start_web()
-        yield settings.model_copy(update={"stripe_api_base": start_sandbox(supervisor, settings)})
+        sandbox = supervisor.start(sandbox_spec(settings))
+        yield settings.model_copy(update={"stripe_api_base": await_sandbox(supervisor, sandbox, settings)})
 
     _prepare(settings, reach)
-    names = {child.spec.name for child in supervisor.children}
-    if "web" not in names:
+    children = {child.spec.name: child for child in supervisor.children}
+    if "web" not in children:
         start_web()
+    if uses_sandbox(settings):
+        sandbox = children.get("sandbox") or supervisor.start(sandbox_spec(settings))
     _wait_for_web(settings, supervisor)
     if uses_sandbox(settings):
-        sandbox = next((child.spec.url for child in supervisor.children if child.spec.name == "sandbox"), None)
-        settings = settings.model_copy(
-            update={"stripe_api_base": sandbox or start_sandbox(supervisor, settings, may_be_catching_up=True)}
-        )
+        url = await_sandbox(supervisor, sandbox, settings, may_be_catching_up=True)
+        settings = settings.model_copy(update={"stripe_api_base": url})
     supervisor.start(ChildSpec("worker", billing_command("worker", ATTACHED), environment(settings)))
     return settings
 
