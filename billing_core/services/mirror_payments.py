@@ -21,6 +21,8 @@ from billing_core.store import tables
 
 _COLUMNS = [c.name for c in tables.payments.columns if c.name not in ("chg", "recorded_at", "source")]
 _OUTSIDE = ":outside"
+# Metadata key of an invoice that holds what the bank called the payment, for money that Stripe was only told of.
+REFERENCE = "bank_reference"
 
 
 def write_payments(
@@ -51,6 +53,8 @@ def write_payments(
         row = run.row(table, payment, tax_minor=0)
         row["charge_id"] = payment.charge_id or charges.get(payment.payment_intent_id or "")
         row["customer_id"] = invoice.customer_id if invoice else None
+        if payment.is_outside_stripe and invoice is not None:
+            row["reference"] = payment.reference or invoice.reference
         row["tenant_id"] = invoice.tenant_id if invoice else None
         rows[payment.payment_id] = row
     by_invoice: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -108,6 +112,7 @@ def _with_outside(run: Run, invoice: sa.Row[Any], rows: list[dict[str, Any]]) ->
         "tax_minor": 0,
         "status": "paid",
         "is_outside_stripe": True,
+        "reference": invoice.reference,
         "paid_at": invoice.paid_at,
         "paid_on": None if invoice.paid_at is None else local_date(invoice.paid_at, run.zone),
         "created_at": invoice.paid_at,
@@ -118,7 +123,8 @@ def _with_outside(run: Run, invoice: sa.Row[Any], rows: list[dict[str, Any]]) ->
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
     i = tables.invoices.c
     columns = (i.invoice_id, i.customer_id, i.tenant_id, i.currency, i.status, i.total_minor, i.tax_minor)
-    query = sa.select(*columns, i.amount_paid_minor, i.paid_at).where(i.invoice_id.in_(ids))
+    reference = i.raw["metadata"][REFERENCE].astext.label("reference")
+    query = sa.select(*columns, i.amount_paid_minor, i.paid_at, reference).where(i.invoice_id.in_(ids))
     return {row.invoice_id: row for row in connection.execute(query)}
 
 

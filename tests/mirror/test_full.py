@@ -154,11 +154,12 @@ def test_money_from_outside_stripe_is_a_payment(
     draft = client.v1.invoices.list({"subscription": subscription.id}).data[0]
     if draft.status == "draft":
         client.v1.invoices.finalize_invoice(draft.id)
+    client.v1.invoices.update(draft.id, {"metadata": {"bank_reference": "FI71-1"}})
     client.v1.invoices.pay(draft.id, {"paid_out_of_band": True})
     mirroring.run()
     payment = mirroring.one("payments", invoice_id=draft.id)
     assert (payment.amount_minor, payment.tax_minor, payment.is_outside_stripe) == (12375, 2475, True)
-    assert (payment.status, payment.tenant_id) == ("paid", "t_1")
+    assert (payment.status, payment.tenant_id, payment.reference) == ("paid", "t_1", "FI71-1")
     before = mirroring.state()
     mirroring.run(full=True)
     assert mirroring.difference(before) == []
