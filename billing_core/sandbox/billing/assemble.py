@@ -94,8 +94,9 @@ def subscription_invoice(
     waiting = pending(ctx, customer["id"], subscription["currency"], subscription["id"]) if takes_pending else []
     items = {item["id"]: item for item in items_of(ctx, subscription["id"])}
     to_bill = [(i, items[i]["current_period_start"], items[i]["current_period_end"]) for i in starting]
-    is_classic = subscription["billing_mode"]["type"] == "classic"
-    licensed = [b for b in (*spans, *to_bill) if is_classic or not is_metered(price_of(ctx, items[b[0]]))]
+    # Classic mode shows a line of 0 for usage that is yet to come, on the first invoice.
+    shows_usage = subscription["billing_mode"]["type"] == "classic" and billing_reason == "subscription_create"
+    licensed = [b for b in (*spans, *to_bill) if shows_usage or not is_metered(price_of(ctx, items[b[0]]))]
     if not (waiting or closing or licensed):
         return None
     now = ctx.now(subscription)

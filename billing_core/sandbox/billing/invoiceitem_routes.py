@@ -12,7 +12,7 @@ from billing_core.sandbox.billing.pricing import amount_for, decimal_text, descr
 from billing_core.sandbox.billing.terms import set_discounts, tax_rate_ids
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
-from billing_core.sandbox.money.changes import merged_metadata, updating
+from billing_core.sandbox.money.changes import merged_metadata
 from billing_core.sandbox.render import deleted
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
@@ -162,18 +162,19 @@ def change(ctx: Context, invoiceitem: str, params: Obj) -> Obj:
         raise invalid(f"You cannot change `{name}` of an invoice item that is a proration.", name)
     if "discounts" in params:
         set_discounts(ctx, KIND, invoiceitem, params["discounts"])
-    with updating(ctx, KIND, invoiceitem) as item:
-        for name in ("description", "discountable"):
-            if name in params:
-                item[name] = params[name] if params[name] != "" else None
-        if "metadata" in params:
-            item["metadata"] = merged_metadata(item["metadata"], params["metadata"])
-        if "period" in params:
-            item["period"] = {"start": params["period"]["start"], "end": params["period"]["end"]}
-        if "tax_rates" in params:
-            item["_tax_rates"] = tax_rate_ids(ctx, params["tax_rates"], "tax_rates") or None
-        if worth_names:
-            _take_worth(ctx, item, params)
+    # Stripe has no event for a changed invoice item.
+    item = ctx.state.edit(KIND, invoiceitem)
+    for name in ("description", "discountable"):
+        if name in params:
+            item[name] = params[name] if params[name] != "" else None
+    if "metadata" in params:
+        item["metadata"] = merged_metadata(item["metadata"], params["metadata"])
+    if "period" in params:
+        item["period"] = {"start": params["period"]["start"], "end": params["period"]["end"]}
+    if "tax_rates" in params:
+        item["_tax_rates"] = tax_rate_ids(ctx, params["tax_rates"], "tax_rates") or None
+    if worth_names:
+        _take_worth(ctx, item, params)
     if item["_line"]:
         line = ctx.state.edit("line_item", item["_line"])
         for name in ("amount", "description", "discountable", "discounts", "period", "pricing", "quantity"):

@@ -17,7 +17,7 @@ from billing_core.sandbox.billing.invoice_objects import customer_details
 from billing_core.sandbox.billing.taxing import line_taxes, summed
 from billing_core.sandbox.context import Context, timer
 from billing_core.sandbox.errors import invalid
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 FINALIZE, COLLECT, OVERDUE, WILL_BE_DUE = (
     "invoice.finalize",
@@ -77,10 +77,12 @@ def recalculate(ctx: Context, invoice_id: str) -> Obj:
 
 def recalculate_and_tell(ctx: Context, invoice_id: str) -> Obj:
     """Work out a draft that has been announced before, and emit what changed."""
-    from billing_core.sandbox.money.changes import updating
+    from billing_core.sandbox.money.changes import previous_attributes
 
-    with updating(ctx, "invoice", invoice_id) as invoice:
-        recalculate(ctx, invoice_id)
+    before = clone(ctx.need("invoice", invoice_id))
+    invoice = recalculate(ctx, invoice_id)
+    # Lines are objects of their own, so a change of a line alone shows no other difference.
+    ctx.emit("invoice.updated", invoice, previous_attributes(before, invoice) or {"lines": {"data": []}})
     return invoice
 
 

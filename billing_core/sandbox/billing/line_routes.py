@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing_core.sandbox.billing.invoiceitem_routes import change, make
 from billing_core.sandbox.billing.invoiceitems import put_on_invoice
-from billing_core.sandbox.billing.invoices import lines_of, recalculate
+from billing_core.sandbox.billing.invoices import lines_of, recalculate_and_tell
 from billing_core.sandbox.billing.terms import set_discounts, tax_rate_ids
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
@@ -33,8 +31,7 @@ def update_line(ctx: Context, params: Obj, invoice: str, line_item: str) -> Obj:
     """Change a line of a draft."""
     _draft(ctx, invoice)
     _change_line(ctx, invoice, line_item, params)
-    recalculate(ctx, invoice)
-    _emit_updated(ctx, invoice)
+    recalculate_and_tell(ctx, invoice)
     return ctx.need("line_item", line_item)
 
 
@@ -130,12 +127,4 @@ def _lines_changed(ctx: Context, invoice: str, params: Obj) -> Obj:
     if "invoice_metadata" in params:
         edited = ctx.state.edit(KIND, invoice)
         edited["metadata"] = merged_metadata(edited["metadata"], params["invoice_metadata"])
-    recalculate(ctx, invoice)
-    return _emit_updated(ctx, invoice)
-
-
-def _emit_updated(ctx: Context, invoice: str) -> Obj:
-    found = ctx.need(KIND, invoice)
-    previous: dict[str, Any] = {"lines": {"object": "list", "data": []}}
-    ctx.emit("invoice.updated", found, previous)
-    return found
+    return recalculate_and_tell(ctx, invoice)

@@ -77,6 +77,7 @@ class Line:
     has_embedded_discount: bool = False
     usage: tuple[int, int] | None = None
     off: int = 0
+    fixed_off: int = 0
     tax: list[int] = field(default_factory=list)
 
 
@@ -113,8 +114,9 @@ class Ledger:
         trial_days: int = 0,
         discount: Discount | None = None,
         taxes: tuple[tuple[int, bool], ...] = (),
+        mode: str = "included",
     ) -> None:
-        self.now = start
+        self.now, self.mode = start, mode
         self.tariff, self.quantity, self.metered = tariff, quantity, metered
         self.discount, self.taxes = discount, taxes
         self.balance = 0
@@ -129,7 +131,8 @@ class Ledger:
         self.period = (start, self.trial_end or self._next(tariff, start))
         self.meter_period = (start, self.trial_end or (self._next(metered, start) if metered else start))
         line = Line(0 if self.trial_end else rounded(tariff.cost(quantity)))
-        self._finish([line])
+        usage = [Line(0)] if metered and mode == "classic" else []
+        self._finish([line, *usage])
         if not self.trial_end:
             self.debit = Debit(line, *self.period)
 
@@ -208,23 +211,32 @@ class Ledger:
         if debit is None or self.now >= debit.end:
             return []
         begin = max(self.now, debit.start)
-        net = debit.line.amount - debit.line.off
-        line = Line(-rounded(net * Fraction(debit.end - begin, debit.end - debit.start)), is_discountable=False)
+        if self.mode == "classic":
+            cost = self.tariff.cost(self.quantity)
+            line = self._prorated(cost, self._exact_off(cost), -self._share_of_period())
+        else:
+            share = -Fraction(debit.end - begin, debit.end - debit.start)
+            off = debit.line.off or debit.line.fixed_off
+            line = self._prorated(Fraction(debit.line.amount), Fraction(off), share)
         self.waiting.append(line)
         return [line]
 
-    def _charge_rest(self) -> Line:
+    def _prorated(self, gross: Fraction, off: Fraction, share: Fraction) -> Line:
+        has_discount = off > 0
+        if self.mode == "itemized":
+            return Line(rounded(gross * share), False, fixed_off=rounded(off * share))
+        return Line(rounded((gross - off) * share), False, has_embedded_discount=has_discount)
+
+    def _share_of_period(self) -> Fraction:
+        """Return what is left of the period ÷ the full period by the anchor."""
         start, end = self.period
-        full_start = start
-        # A period that an earlier change cut short is charged by its full length.
-        while self._next(self.tariff, full_start) < end:
-            full_start = self._next(self.tariff, full_start)
+        return Fraction(end - self.now, end - start)
+
+    def _charge_rest(self) -> Line:
         cost = self.tariff.cost(self.quantity)
-        off = self._exact_off(cost)
-        share = Fraction(end - self.now, end - full_start)
-        line = Line(rounded((cost - off) * share), is_discountable=False, has_embedded_discount=off > 0)
+        line = self._prorated(cost, self._exact_off(cost), self._share_of_period())
         self.waiting.append(line)
-        self.debit = Debit(line, self.now, end)
+        self.debit = Debit(line, self.now, self.period[1])
         return line
 
     def _restart(self) -> None:
@@ -293,6 +305,8 @@ class Ledger:
         self.invoices.append(Invoice(lines, total, total + start - end if total else 0, start, end))
 
     def _take_off(self, lines: list[Line]) -> None:
+        for line in lines:
+            line.off = line.fixed_off
         discount = self._live()
         if discount is None:
             return
@@ -302,8 +316,9 @@ class Ledger:
         else:
             parts = self._split(min(discount.amount, sum(bases)), bases)
         for line, part in zip(lines, parts, strict=True):
-            line.off = part
-        if discount.is_once and (any(parts) or any(line.has_embedded_discount for line in lines)):
+            line.off += part
+        takes = any(line.off for line in lines) or any(line.has_embedded_discount for line in lines)
+        if discount.is_once and takes:
             self.discount = None
 
     @staticmethod

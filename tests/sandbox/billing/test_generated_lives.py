@@ -93,6 +93,14 @@ def born(shop: Any, goods: Catalogue, seed: int) -> Life:
     if metered:
         items.append({"price": metered[0]})
     more: dict[str, Any] = {"default_tax_rates": [goods.rates[t] for t in taxes]} if taxes else {}
+    mode = dice.choice(["included", "included", "included", "itemized", "classic"])
+    if mode == "itemized":
+        more["billing_mode"] = {"type": "flexible", "flexible": {"proration_discounts": "itemized"}}
+    elif mode == "classic":
+        # Classic mode does not mix intervals, so these lives stay monthly.
+        more["billing_mode"] = {"type": "classic"}
+        price = min(price, len(goods.licensed) - 2)
+        items[0]["price"] = goods.licensed[price][0]
     if trial_days:
         more["trial_period_days"] = trial_days
     if coupon:
@@ -106,6 +114,7 @@ def born(shop: Any, goods: Catalogue, seed: int) -> Life:
         trial_days=trial_days,
         discount=discount,
         taxes=taxes,
+        mode=mode,
     )
     begin = f"{start}: {items} {more} {discount}"
     return Life(seed, dice, customer, clock, made.id, made["items"].data[0].id, books, price, [begin])
@@ -168,7 +177,8 @@ def _act(shop: Any, goods: Catalogue, life: Life, *, is_last: bool) -> None:
     else:
         quantity = books.quantity if kind == "price" else dice.randint(1, 14)
         if kind != "quantity":
-            life.price = dice.randrange(len(goods.licensed) - (dice.random() < 0.9))
+            only_monthly = dice.random() < 0.9 or books.mode == "classic"
+            life.price = dice.randrange(len(goods.licensed) - only_monthly)
         behavior = dice.choice(BEHAVIORS)
         price, tariff = goods.licensed[life.price]
         life.story.append(f"{books.now}: {quantity} × {tariff} {behavior}")
@@ -264,6 +274,25 @@ def _are_varied(lives: list[Life]) -> None:
 def test_generated_lives_equal_an_independent_ledger(shop: Any, sandbox: Any) -> None:
     """40 lives, half of each before a restart of the server."""
     live(shop, sandbox.restart, range(40))
+
+
+def test_the_last_event_of_an_object_shows_it_as_it_is(shop: Any) -> None:
+    """Whoever follows the events misses no change of a subscription or an invoice."""
+    goods = catalogue(shop)
+    for seed in range(500, 510):
+        life = born(shop, goods, seed)
+        lives_on(shop, goods, life, 6, may_end=True)
+    told: dict[str, dict[str, Any]] = {}
+    for event in shop.events():
+        shown = event.data.object.to_dict()
+        if shown["object"] in ("subscription", "invoice") and "id" in shown:
+            told[shown["id"]] = shown
+    v1 = shop.client.v1
+    read = {"subscription": v1.subscriptions, "invoice": v1.invoices}
+    assert len(told) > 40
+    for object_id, shown in told.items():
+        now = read[shown["object"]].retrieve(object_id).to_dict()
+        assert {k: v for k, v in now.items() if shown.get(k) != v} == {}, object_id
 
 
 @pytest.mark.torture

@@ -132,3 +132,21 @@ def test_nothing_upcoming_is_said_with_stripes_code(shop: Any) -> None:
     with pytest.raises(stripe.InvalidRequestError) as also:
         preview(shop, customer=customer)
     assert also.value.code == "invoice_upcoming_none"
+
+
+def test_a_preview_leaves_the_order_of_items_and_lines_as_it_was(shop: Any) -> None:
+    """Also when it takes the first of three items away."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, *({"price": shop.price(100 + n, name=f"P{n}")} for n in range(3)))
+    preview(shop, subscription=made.id, subscription_details={"items": [{"id": item(made), "deleted": True}]})
+    assert [i.id for i in shop.get(made.id)["items"].data] == [i.id for i in made["items"].data]
+    assert [x.amount for x in preview(shop, subscription=made.id).lines.data] == [100, 101, 102]
+
+
+def test_a_preview_may_ask_as_if_the_customer_were_exempt(shop: Any) -> None:
+    """customer_details change nothing but the preview."""
+    tax = shop.client.v1.tax_rates.create({"display_name": "moms", "percentage": 25, "inclusive": False}).id
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, default_tax_rates=[tax])
+    shown = preview(shop, subscription=made.id, customer_details={"tax_exempt": "reverse"})
+    assert (shown.total, preview(shop, subscription=made.id).total) == (1000, 1250)

@@ -318,3 +318,26 @@ def test_an_upgrade_that_must_be_paid_is_undone_when_the_card_is_refused(shop: A
         )
     assert shop.get(made.id)["items"].data[0].quantity == 1
     assert len(shop.invoices(subscription=made.id)) == 1
+
+
+def test_what_was_voided_or_deleted_is_not_credited(shop: Any) -> None:
+    """The invoice of a sent subscription is voided: a change credits nothing and charges the rest."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, collection_method="send_invoice", days_until_due=30)
+    shop.move(clock, shop.at(2026, 4, 1, 1))
+    shop.client.v1.invoices.void_invoice(made.latest_invoice)
+    shop.move(clock, shop.at(2026, 4, 16))
+    shop.change(made.id, items=[{"id": item(made), "quantity": 3}])
+    pending = shop.client.v1.invoice_items.list({"customer": customer, "pending": True}).data
+    assert [i.amount for i in pending] == [1500]
+    shop.client.v1.invoice_items.delete(pending[0].id)
+    shop.change(made.id, items=[{"id": item(made), "quantity": 1}])
+    pending = shop.client.v1.invoice_items.list({"customer": customer, "pending": True}).data
+    assert [i.amount for i in pending] == [500]
+
+
+def test_migration_makes_a_classic_subscription_flexible_for_good(shop: Any) -> None:
+    """There is no way back."""
+    _, _, made = begin(shop, {"price": shop.price(1000)}, billing_mode={"type": "classic"})
+    moved = shop.client.v1.subscriptions.migrate(made.id, {"billing_mode": {"type": "flexible"}})
+    assert moved.billing_mode.type == "flexible"

@@ -375,3 +375,58 @@ def test_currencies_do_not_mix(shop: Any) -> None:
     made = shop.subscribe(customer, {"price": dkk})
     with pytest.raises(stripe.InvalidRequestError, match="eur"):
         shop.change(made.id, items=[{"id": made["items"].data[0].id, "price": eur}])
+
+
+def test_prices_of_several_intervals_renew_each_in_their_time(shop: Any) -> None:
+    """Monthly 10.00, quarterly 30.00 and yearly 100.00 on one flexible subscription; classic refuses the mix."""
+    prices = [
+        shop.price(1000),
+        shop.price(3000, name="Quarter", recurring={"interval_count": 3}),
+        shop.price(10000, name="Year", interval="year"),
+    ]
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, *({"price": p} for p in prices))
+    for month in (5, 6, 7):
+        shop.move(clock, shop.at(2026, month, 1, 1))
+    assert [i.total for i in shop.invoices(subscription=made.id)] == [14000, 1000, 1000, 4000]
+    with pytest.raises(stripe.InvalidRequestError, match="must have the same"):
+        shop.subscribe(customer, *({"price": p} for p in prices), billing_mode={"type": "classic"})
+
+
+def test_an_inline_price_is_made_for_the_item(shop: Any) -> None:
+    """price_data makes an inactive price of the product."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    inline = {
+        "currency": "dkk",
+        "product": shop.product("Gold"),
+        "unit_amount": 700,
+        "recurring": {"interval": "month"},
+    }
+    made = shop.subscribe(customer, {"price_data": inline, "quantity": 2})
+    assert shop.client.v1.invoices.retrieve(made.latest_invoice).total == 1400
+    assert made["items"].data[0].price.active is False
+
+
+def test_one_time_extras_come_with_the_first_or_the_next_invoice(shop: Any) -> None:
+    """A setup fee at the start; a later one with the renewal."""
+    fee = shop.client.v1.prices.create({"product": shop.product("Setup"), "currency": "dkk", "unit_amount": 500}).id
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)}, add_invoice_items=[{"price": fee}])
+    shop.change(made.id, add_invoice_items=[{"price": fee, "quantity": 2}])
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    assert [i.total for i in shop.invoices(subscription=made.id)] == [1500, 2000]
+
+
+def test_a_cancellation_can_be_taken_back(shop: Any) -> None:
+    """cancel_at_period_end off again: the subscription renews."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.change(made.id, cancel_at_period_end=True, cancellation_details={"comment": "moving"})
+    back = shop.change(made.id, cancel_at_period_end=False)
+    assert (back.cancel_at, back.canceled_at) == (None, None)
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    assert len(shop.invoices(subscription=made.id)) == 2
+    shop.client.v1.subscriptions.cancel(made.id)
+    with pytest.raises(stripe.InvalidRequestError, match="canceled subscription"):
+        shop.change(made.id, cancel_at_period_end=True)
+    assert shop.change(made.id, metadata={"why": "moved"}).metadata["why"] == "moved"
