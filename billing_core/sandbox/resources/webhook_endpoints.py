@@ -61,6 +61,9 @@ def update(ctx: Context, params: Obj, webhook_endpoint: str) -> Obj:
     if "description" in params:
         changed["description"] = params["description"] or None
     if "disabled" in params:
+        if not params["disabled"]:
+            # What happened while nobody listened is not told afterwards.
+            ctx.state.set_meta(delivered_to=ctx.state.meta["sequence"])
         changed["status"] = "disabled" if params["disabled"] else "enabled"
     if "metadata" in params:
         changed["metadata"] = merged_metadata(changed["metadata"], params["metadata"])

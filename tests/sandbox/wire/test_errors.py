@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.sandbox.conftest import Server
 
@@ -166,6 +168,18 @@ def test_unicode_goes_through_unharmed(client: stripe.StripeClient) -> None:
     """Names come back as they were sent."""
     name = "Ærø & Åse = 100 % [ok] 中文 🏠 + ?#"
     assert client.v1.customers.create({"name": name}).name == name
+
+
+TEXT = st.text(st.characters(exclude_characters="[]\x00", exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@given(metadata=st.dictionaries(TEXT, TEXT, max_size=5))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_comes_back_as_it_was_sent(client: stripe.StripeClient, metadata: dict[str, str]) -> None:
+    """Ampersands, percent signs, line breaks, letters of all scripts, as keys and as values."""
+    customer = client.v1.customers.create({"metadata": metadata})
+    assert customer.metadata is not None
+    assert customer.metadata.to_dict() == metadata
 
 
 def test_answers_carry_a_request_id(client: stripe.StripeClient) -> None:
