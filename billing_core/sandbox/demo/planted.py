@@ -390,8 +390,8 @@ def orphan_customer(platform: Platform) -> None:
             name="Kystens Ferieboliger ApS",
             email="bogholderi@kystens-ferieboliger.example",
             address={"line1": "Strandvej 4", "postal_code": "9990", "city": "Skagen", "country": "DK"},
-            payment_method="pm_card_visa",
-            invoice_settings={"default_payment_method": "pm_card_visa"},
+            payment_method="pm_card_dk",
+            invoice_settings={"default_payment_method": "pm_card_dk"},
         )
         subscription = stage.call(
             "POST",

@@ -21,7 +21,11 @@ SYNC_HOUR = 5
 RECOUNT_SECONDS = 600
 MISSED = 0.02
 GONE = ("canceled", "incomplete_expired")
-CARDS = ("pm_card_visa", "pm_card_visa", "pm_card_mastercard", "pm_card_visa_debit")
+CARDS = {
+    "DK": ("pm_card_dk", "pm_card_dk", "pm_card_dk", "pm_card_mastercard"),
+    "SE": ("pm_card_se",),
+    "DE": ("pm_card_de",),
+}
 
 
 class Platform:
@@ -45,7 +49,7 @@ class Platform:
         """Create a tenant's customer, with a card when it pays by card (or the one named, None for none)."""
         company, params = tenant.company, {}
         if payment_method == "":
-            payment_method = tenant.rng.choice(CARDS) if tenant.part.pays == "card" else None
+            payment_method = tenant.rng.choice(CARDS[company.country]) if tenant.part.pays == "card" else None
         if payment_method:
             params["payment_method"] = payment_method
         settings: Obj = {"default_payment_method": payment_method} if payment_method else {}

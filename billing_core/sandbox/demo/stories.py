@@ -77,7 +77,7 @@ def ordinary(platform: Platform, tenant: Tenant) -> None:
 def trial_converts(platform: Platform, tenant: Tenant) -> None:
     """Fourteen days, the card comes on the tenth."""
     _trial(platform, tenant, "cancel")
-    platform.stage.at(platform.stage.now + 10 * DAY, lambda: platform.use_card(tenant, "pm_card_visa"))
+    platform.stage.at(platform.stage.now + 10 * DAY, lambda: platform.use_card(tenant, "pm_card_dk"))
 
 
 @story("trial_lapses")
@@ -130,7 +130,7 @@ def card_recovers(platform: Platform, tenant: Tenant) -> None:
     ordinary(platform, tenant)
 
     def new_card() -> None:
-        platform.use_card(tenant, "pm_card_visa")
+        platform.use_card(tenant, "pm_card_dk")
 
     for share in (0.3, 0.75):
         at_share(platform, tenant, share, lambda: _failing_from(platform, tenant, new_card))
@@ -164,7 +164,7 @@ def _disputed_renewal(platform: Platform, tenant: Tenant, evidence: str | None) 
         if end is None:
             return
         platform.use_card(tenant, "pm_card_createDispute")
-        platform.stage.at(end + DAY, lambda: platform.use_card(tenant, "pm_card_visa"))
+        platform.stage.at(end + DAY, lambda: platform.use_card(tenant, "pm_card_dk"))
         if evidence:
             platform.stage.at(end + 9 * DAY, answer)
 
