@@ -149,7 +149,8 @@ def _follow_advance(ctx: Context, invoice: Obj, params: Obj) -> None:
             schedule_finalization(ctx, invoice["id"])
         elif not invoice["auto_advance"]:
             ctx.cancel_timers(invoice["id"], FINALIZE)
-            ctx.state.edit(KIND, invoice["id"])["automatically_finalizes_at"] = None
+            edited = ctx.state.edit(KIND, invoice["id"])
+            edited["automatically_finalizes_at"] = edited["next_payment_attempt"] = None
 
 
 @route("GET", "/v1/invoices/{invoice}")

@@ -120,6 +120,8 @@ def schedule_finalization(ctx: Context, invoice_id: str, at: int | None = None) 
     when = at if at is not None else ctx.now(invoice) + setting(ctx, "draft_hours") * HOUR
     ctx.cancel_timers(invoice_id, FINALIZE)
     invoice["automatically_finalizes_at"] = when
+    if invoice["collection_method"] == "charge_automatically":
+        invoice["next_payment_attempt"] = when
     ctx.schedule(when, FINALIZE, invoice_id, owner=invoice)
 
 
@@ -154,7 +156,7 @@ def finalize(ctx: Context, invoice_id: str) -> Obj:
     ctx.cancel_timers(invoice_id, FINALIZE)
     invoice.update(customer_details(ctx, customer))
     invoice["number"] = invoice["number"] or _next_number(ctx, customer)
-    invoice["automatically_finalizes_at"] = None
+    invoice["automatically_finalizes_at"] = invoice["next_payment_attempt"] = None
     invoice["effective_at"] = invoice["effective_at"] or now
     invoice["status_transitions"]["finalized_at"] = now
     if invoice["collection_method"] == "send_invoice" and invoice["due_date"] is None:

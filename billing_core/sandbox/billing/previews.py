@@ -50,6 +50,9 @@ def create_preview(ctx: Context, params: Obj) -> Obj:
     """Show the invoice that a subscription, a change of it, or a new one would bring."""
     with ctx.state.scratch():
         shown, lines = _in_scratch(ctx, params)
+        at = (params.get("subscription_details") or {}).get("proration_date")
+        if at is not None and shown["parent"]:
+            shown["parent"]["subscription_details"]["subscription_proration_date"] = at
     return _keep(ctx, shown, lines)
 
 

@@ -197,7 +197,7 @@ def _act(shop: Any, goods: Catalogue, life: Life, *, is_last: bool) -> None:
 def _credit(shop: Any, life: Life, amount: int) -> None:
     """Credit the customer: by a credit note when the last invoice is large enough, otherwise on the balance."""
     last = shop.invoices(subscription=life.subscription)[-1]
-    if last.amount_paid - last.post_payment_credit_notes_amount >= amount:
+    if min(last.total, last.amount_paid) - last.post_payment_credit_notes_amount >= amount:
         shop.client.v1.credit_notes.create({"invoice": last.id, "amount": amount, "credit_amount": amount})
     else:
         shop.client.v1.customers.balance_transactions.create(life.customer, {"amount": -amount, "currency": "dkk"})

@@ -62,6 +62,8 @@ def test_a_previewed_change_is_charged_as_shown(shop: Any, behavior: str) -> Non
     change: dict[str, Any] = {"items": [{"id": item(made), "quantity": 8}], "proration_behavior": behavior, **frozen}
     before = shop.get(made.id)
     shown = preview(shop, subscription=made.id, subscription_details=change)
+    if frozen:
+        assert shown.parent.subscription_details.subscription_proration_date == frozen["proration_date"]
     assert shop.get(made.id) == before
     assert len(shop.invoices(subscription=made.id)) == 1
     shop.move(clock, shop.at(2026, 4, 12, 7, 20))

@@ -45,7 +45,7 @@ def test_a_renewal_is_a_draft_for_an_hour_and_then_paid(shop: Any) -> None:
     shop.move(clock, shop.at(2026, 4, 1))
     draft = shop.invoices(subscription=made.id)[-1]
     assert (draft.status, draft.billing_reason, draft.auto_advance) == ("draft", "subscription_cycle", True)
-    assert draft.automatically_finalizes_at == shop.at(2026, 4, 1, 1)
+    assert draft.automatically_finalizes_at == draft.next_payment_attempt == shop.at(2026, 4, 1, 1)
     assert draft.period_start == shop.at(2026, 3, 1)
     assert draft.period_end == shop.at(2026, 4, 1)
     assert draft.number is None
