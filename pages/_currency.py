@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from billing_core.services.language import _
 from pages import _filters
 
 EVERY = "all"
@@ -27,5 +28,5 @@ def choose(codes: Iterable[str]) -> str:
     if len(options) == 1:
         return options[0]
     return _filters.choice(
-        "Currency", "currency", options, default=options[0], name=str.upper, is_remembered=True, as_segments=True
+        _("Currency"), "currency", options, default=options[0], name=str.upper, is_remembered=True, as_segments=True
     )

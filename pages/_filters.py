@@ -14,6 +14,8 @@ from datetime import date
 
 import streamlit as st
 
+from billing_core.services.language import _
+
 NOTES = "_filter_notes"
 
 
@@ -33,7 +35,8 @@ def row() -> AbstractContextManager[object]:
     return st.grid(4, min_column_width=150, gap="small", key="filters")
 
 
-def _remembered(param: str) -> str:
+def remembered(param: str) -> str:
+    """Return where the session keeps a choice that stays between pages."""
     return f"_last_{param}"
 
 
@@ -71,13 +74,20 @@ def choice(
     asked = st.query_params.get(param)
     value = asked if asked in options else None
     if asked is not None and value is None:
-        note(f"The link asks for {param} “{asked[:40]}”, which is not there; showing {name(default)}.")
+        note(
+            _(
+                "The link asks for {what} “{asked}”, which is not there; showing {shown}.",
+                what=param,
+                asked=asked[:40],
+                shown=name(default),
+            )
+        )
         put(param, None)
-    if value is None and is_remembered and st.session_state.get(_remembered(param)) in options:
-        value = st.session_state[_remembered(param)]
+    if value is None and is_remembered and st.session_state.get(remembered(param)) in options:
+        value = st.session_state[remembered(param)]
     value = value or default
     if is_remembered:
-        st.session_state[_remembered(param)] = value
+        st.session_state[remembered(param)] = value
     key = f"filter_{param}"
     if st.session_state.get(key) != value:
         st.session_state[key] = value
@@ -85,7 +95,7 @@ def choice(
     def changed() -> None:
         chosen = st.session_state[key]
         if is_remembered:
-            st.session_state[_remembered(param)] = chosen
+            st.session_state[remembered(param)] = chosen
         put(param, None if chosen == default or chosen is None else chosen)
 
     if as_segments:
@@ -123,7 +133,7 @@ def month(param: str, known: Sequence[date]) -> date | None:
     except ValueError:
         day = None
     if day is None or day not in known:
-        note(f"The link asks for month “{asked[:40]}”, which has no figures; showing all.")
+        note(_("The link asks for the month “{asked}”, which has no figures; showing all.", asked=asked[:40]))
         put(param, None)
         return None
     return day

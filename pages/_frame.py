@@ -19,14 +19,20 @@ from billing_core.errors import BillingError, ForbiddenError, QueryError
 from billing_core.services import access, reports
 from billing_core.services.access import Actor
 from billing_core.services.desk import Desk
-from billing_core.services.formatting import Reader, parse_locale
+from billing_core.services.formatting import Reader
+from billing_core.services.language import N_, _, reader_of
 from billing_core.settings import Mode
-from pages import _desk, _filters, _people, _tables
+from pages import _desk, _filters, _language, _people, _tables
 from pages._registry import BY_NAME, PageSpec
 
 log = logging.getLogger("billing_desk.pages")
 
-MODE_LABEL = {Mode.DEMO: "Demo", Mode.TEST: "Test mode", Mode.LIVE: "Live", Mode.OFFLINE: "Offline"}
+MODE_LABEL = {
+    Mode.DEMO: N_("Demo"),
+    Mode.TEST: N_("Test mode"),
+    Mode.LIVE: N_("Live"),
+    Mode.OFFLINE: N_("Offline"),
+}
 MODE_COLOUR: dict[Mode, _tables.Colour] = {
     Mode.DEMO: "gray",
     Mode.TEST: "blue",
@@ -34,10 +40,10 @@ MODE_COLOUR: dict[Mode, _tables.Colour] = {
     Mode.OFFLINE: "violet",
 }
 MODE_HELP = {
-    Mode.DEMO: "A made-up company and a local stand-in for Stripe. Nothing here is real.",
-    Mode.TEST: "A real Stripe account in test mode. No money moves.",
-    Mode.LIVE: "The real Stripe account. What is done here is done to real customers.",
-    Mode.OFFLINE: "Imported data only; Stripe is switched off.",
+    Mode.DEMO: N_("A made-up company and a local stand-in for Stripe. Nothing here is real."),
+    Mode.TEST: N_("A real Stripe account in test mode. No money moves."),
+    Mode.LIVE: N_("The real Stripe account. What is done here is done to real customers."),
+    Mode.OFFLINE: N_("Imported data only; Stripe is switched off."),
 }
 # The strip stands in Streamlit's own bar, so that it is seen however far a page is scrolled.
 STATUS_STYLE = """<style>
@@ -49,7 +55,9 @@ div:has(> .st-key-status) { position: absolute; }
 @media print { .st-key-status { top: 0; } }
 </style>"""
 STALE_AFTER = timedelta(minutes=10)
-STALE_HELP = "These figures are old: nothing has refreshed them for a while. `billing refresh` brings them up to date."
+STALE_HELP = N_(
+    "These figures are old: nothing has refreshed them for a while. `billing refresh` brings them up to date."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +90,12 @@ def show(name: str, body: Callable[[Page], None]) -> None:
     """
     spec = BY_NAME[name]
     page = None
+    words = _language.settle()
     try:
         desk = _desk.desk()
         actor = _people.current(desk)
         actor = access.authorize(desk, actor, spec.permission)
-        reader = Reader(parse_locale(st.context.locale), desk.settings.zone)
+        reader = reader_of(st.context.locale, words, desk.settings.zone)
         page = Page(spec, desk.pinned(), actor, reader, datetime.now(UTC))
         _head(page)
         remarks = st.container()
@@ -100,16 +109,19 @@ def show(name: str, body: Callable[[Page], None]) -> None:
         if isinstance(error, QueryError) and page is None:
             _nothing_yet(spec, error)
             return
-        st.error(str(error), title="This page cannot be shown in full right now", icon=":material/cloud_off:")
+        st.error(str(error), title=_("This page cannot be shown in full right now"), icon=":material/cloud_off:")
         _again(name)
     except Exception:
         # The last line of defence: a bug must not show its insides, and must be found again by what the reader quotes.
         reference = secrets.token_hex(4)
         log.exception("page %s failed, reference %s", name, reference)
         st.error(
-            "Something went wrong in the program while drawing this page. Nothing was changed. "
-            f"Try again; if it stays, quote reference **{reference}**.",
-            title="This page could not be drawn",
+            _(
+                "Something went wrong in the program while drawing this page. Nothing was changed. "
+                "Try again; if it stays, quote reference **{reference}**.",
+                reference=reference,
+            ),
+            title=_("This page could not be drawn"),
             icon=":material/error:",
         )
         _again(name)
@@ -120,33 +132,39 @@ def _head(page: Page) -> None:
     mode = page.desk.settings.mode
     reader, snapshot = page.reader, page.desk.warehouse.snapshot()
     seen = reader.as_of(snapshot.refreshed_at, page.now)
-    who = f"{page.actor.name}, {', '.join(page.actor.roles)}"
-    help = f"When the figures were last brought up to date ({page.desk.settings.reporting_timezone}) and who is looking"
-    help += f" ({page.actor.email}). " + ("Choose somebody else in the sidebar." if mode is Mode.DEMO else "")
+    who = f"{page.actor.name}, {_people.roles_of(page.actor)}"
+    help = _(
+        "When the figures were last brought up to date ({zone}) and who is looking ({email}).",
+        zone=page.desk.settings.reporting_timezone,
+        email=page.actor.email,
+    )
+    if mode is Mode.DEMO:
+        help += " " + _("Choose somebody else in the sidebar.")
+    as_of = _("as of {time}", time=seen)
     st.html(STATUS_STYLE)
     with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="status"):
-        st.badge(MODE_LABEL[mode], color=MODE_COLOUR[mode], help=MODE_HELP[mode])
+        st.badge(_(MODE_LABEL[mode]), color=MODE_COLOUR[mode], help=_(MODE_HELP[mode]))
         if page.now - snapshot.refreshed_at > STALE_AFTER:
-            st.badge(f"as of {seen}", color="orange", icon=":material/schedule:", help=STALE_HELP)
+            st.badge(as_of, color="orange", icon=":material/schedule:", help=_(STALE_HELP))
             st.caption(who, help=help, width="content")
         else:
-            st.caption(f"as of {seen} · {who}", help=help, width="content")
-    st.title(page.spec.title, anchor=False)
+            st.caption(f"{as_of} · {who}", help=help, width="content")
+    st.title(_(page.spec.title), anchor=False)
 
 
 def _again(name: str) -> None:
-    if st.button("Try again", key=f"again_{name}", icon=":material/refresh:"):
+    if st.button(_("Try again"), key=f"again_{name}", icon=":material/refresh:"):
         st.rerun()
 
 
 def _forbidden(spec: PageSpec, error: ForbiddenError) -> None:
-    st.title(spec.title, anchor=False)
-    st.warning(str(error), title="This page is not for you to see", icon=":material/lock:")
+    st.title(_(spec.title), anchor=False)
+    st.warning(str(error), title=_("This page is not for you to see"), icon=":material/lock:")
 
 
 def _nothing_yet(spec: PageSpec, error: QueryError) -> None:
-    st.title(spec.title, anchor=False)
-    empty("No figures yet", str(error))
+    st.title(_(spec.title), anchor=False)
+    empty(_("No figures yet"), str(error))
     _again(spec.name)
 
 

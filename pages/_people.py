@@ -14,10 +14,22 @@ from billing_core.errors import ForbiddenError
 from billing_core.services import access
 from billing_core.services.access import Actor
 from billing_core.services.desk import Desk
+from billing_core.services.language import N_, _
 from billing_core.settings import Mode
 from pages import _filters
 
+ROLES = {
+    "admin": N_("admin"),
+    "finance": N_("finance"),
+    "manager": N_("manager"),
+    "support": N_("support"),
+}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def roles_of(person: Actor) -> str:
+    """Return somebody's roles as words: `finance, support`."""
+    return ", ".join(_(ROLES.get(role, role)) for role in person.roles)
 
 
 def _by_email(desk: Desk) -> dict[str, Actor]:
@@ -41,15 +53,15 @@ def choose(desk: Desk) -> None:
     people = _by_email(desk)
     with st.sidebar:
         _filters.choice(
-            "Look as",
+            _("Look as"),
             "as",
             list(people),
             default=_first(people),
             is_remembered=True,
-            name=lambda email: f"{people[email].name} · {', '.join(people[email].roles)}",
-            help="The demo company's staff. What each may see and do follows from the roles.",
+            name=lambda email: f"{people[email].name} · {roles_of(people[email])}",
+            help=_("The demo company's staff. What each may see and do follows from the roles."),
         )
-        st.caption("This is a demo company with made-up figures. Nothing here reaches a real Stripe account.")
+        st.caption(_("This is a demo company with made-up figures. Nothing here reaches a real Stripe account."))
 
 
 def current(desk: Desk) -> Actor:
@@ -70,12 +82,17 @@ def current(desk: Desk) -> Actor:
         email = settings.actor
     if email is None:
         raise ForbiddenError(
-            "Nobody is signed in. Set up sign-in for this installation, or on a machine of your own "
-            "set BILLING_ACTOR to your e-mail address."
+            _(
+                "Nobody is signed in. Set up sign-in for this installation, or on a machine of your own "
+                "set BILLING_ACTOR to your e-mail address."
+            )
         )
     if email not in people:
         raise ForbiddenError(
-            f"{email} is not among the staff. Ask an admin to run `billing roles grant {email} finance`."
+            _(
+                "{email} is not among the staff. Ask an admin to run `billing roles grant {email} finance`.",
+                email=email,
+            )
         )
     return people[email]
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from billing_core.services.language import N_
+
 HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
 class PageSpec:
-    """One page: its name in the URL (and of its file), title, place in the menu, and the permission it asks for."""
+    """One page: its name in the URL (and of its file), title, place in the menu, and the permission it asks for.
+
+    Title, section and help are marked texts, translated where they are shown.
+    """
 
     name: str
     title: str
@@ -27,16 +32,27 @@ class PageSpec:
 
 PAGES = (
     PageSpec(
-        "overview", "Overview", "", "reports.read", "How billing stands, and what needs attention.", is_default=True
+        "overview",
+        N_("Overview"),
+        "",
+        "reports.read",
+        N_("How billing stands, and what needs attention."),
+        is_default=True,
     ),
     PageSpec(
         "revenue",
-        "Revenue",
-        "Finance",
+        N_("Revenue"),
+        N_("Finance"),
         "reports.read",
-        "What was invoiced, credited and collected, by month and currency.",
+        N_("What was invoiced, credited and collected, by month and currency."),
     ),
-    PageSpec("invoices", "Invoices", "Finance", "reports.read", "Every invoice with its lines, taxes and payments."),
-    PageSpec("usage", "Usage", "Tenants", "reports.read", "Units and usage of each tenant over time."),
+    PageSpec(
+        "invoices",
+        N_("Invoices"),
+        N_("Finance"),
+        "reports.read",
+        N_("Every invoice with its lines, taxes and payments."),
+    ),
+    PageSpec("usage", N_("Usage"), N_("Tenants"), "reports.read", N_("Units and usage of each tenant over time.")),
 )
 BY_NAME = {p.name: p for p in PAGES}

@@ -10,7 +10,8 @@ import streamlit as st
 
 from billing_core.errors import BillingError
 from billing_core.services import access
-from pages import _desk, _people
+from billing_core.services.language import _
+from pages import _desk, _language, _people
 from pages._registry import HERE, PAGES, PageSpec
 
 # Up to this many pages stand side by side in the bar; more are grouped in menus by section.
@@ -34,12 +35,14 @@ def main() -> None:
     st.set_page_config(
         page_title="Billing Desk", page_icon=str(HERE / "icon.png"), layout="wide", initial_sidebar_state="collapsed"
     )
+    _language.settle()
     shown = _visible()
+    _language.choose()
     is_flat = len(shown) <= MOST_IN_ONE_ROW
     menu: dict[str, list[st.Page]] = {}
     for spec in shown:
-        page = st.Page(spec.path, title=spec.title, url_path=spec.name, default=spec.is_default, help=spec.help)
-        menu.setdefault("" if is_flat else spec.section, []).append(page)
+        page = st.Page(spec.path, title=_(spec.title), url_path=spec.name, default=spec.is_default, help=_(spec.help))
+        menu.setdefault("" if is_flat or not spec.section else _(spec.section), []).append(page)
     st.navigation(menu, position="top").run()
 
 
