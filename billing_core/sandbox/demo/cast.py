@@ -178,14 +178,14 @@ def _joining_day(rng: random.Random, part: Part, first_day: date, today: date) -
 
 
 def _portfolio(rng: random.Random, tenant_id: str, part: Part, joins: date, today: date) -> Portfolio:
-    changes = [(joins - 10 * DAY, part.size)]
+    changes = [(joins, part.size)]
     yearly = part.growth * part.size
     day, stock, due = joins, float(part.size), 0.0
     while day < today:
         day = day + rng.randint(50, 130) * DAY
         due += yearly * 0.25
         step = round(due + rng.uniform(-0.6, 0.6))
-        if step and stock + step >= 2 and day < today:
+        if step and stock + step >= 2 and joins < day.replace(day=1) and day < today:
             changes.append((day.replace(day=1), step))
             stock, due = stock + step, due - step
     return Portfolio(tenant_id, tuple(changes))

@@ -78,41 +78,39 @@ class Portfolio:
 def occupancies_of(rng: random.Random, portfolio: Portfolio, today: date) -> list[Occupancy]:
     """Fill a portfolio's units with residents up to today and what is known of the weeks to come.
 
-    Residents stay two years on average; most move at the turn of a month, many before the university year; half of the
-    changes have no vacancy between, a few overlap by some days.
+    A tenant's residents count from the day it registers them, which is the day it joins. They stay two years on
+    average; most move at the turn of a month, many before the university year; half of the changes have no vacancy
+    between, a few overlap by some days.
     """
     spans: list[list[date | None]] = []
     for day, change in portfolio.changes:
         if change > 0:
-            # A house fills over some weeks.
-            spans.extend([day + rng.choice((0, 0, 14, 30, 31)) * DAY, None] for _ in range(change))
+            # Most residents are there when a house is taken over; the rest of it fills over some weeks.
+            spans.extend([day + rng.choice((0, 0, 0, 0, 0, 0, 14, 30)) * DAY, None] for _ in range(change))
         else:
             open_ones = [s for s in spans if s[1] is None]
             for span in open_ones[:-change]:
                 span[1] = day
-    first_day = portfolio.changes[0][0]
     made: list[Occupancy] = []
     for number, (begins, ends) in enumerate(spans):
         assert begins is not None
         unit_id = f"u_{portfolio.tenant_id.removeprefix('t_')}_{number + 1:03d}"
-        starts_on = begins
-        if begins <= first_day + 31 * DAY:
-            starts_on = first_day - rng.randint(5, 1800) * DAY
+        # Who is there at the beginning has lived there for a while and may leave soon.
+        starts_on, shortest = begins, 20
         while starts_on <= today + HORIZON and (ends is None or starts_on < ends):
-            leaves_on: date | None = _moving_day(rng, starts_on + max(90, int(rng.expovariate(1 / 760))) * DAY)
-            if leaves_on is not None and leaves_on <= first_day and starts_on < first_day:
-                leaves_on = _moving_day(rng, first_day + rng.randint(20, 900) * DAY)
-            if ends is not None and (leaves_on is None or leaves_on > ends):
+            leaves_on = _moving_day(rng, starts_on + max(shortest, int(rng.expovariate(1 / 760))) * DAY)
+            if leaves_on <= starts_on:
+                leaves_on = starts_on + shortest * DAY
+            if ends is not None and leaves_on > ends:
                 leaves_on = ends
-            if leaves_on is not None and leaves_on > today + HORIZON:
-                leaves_on = None
+            is_known = leaves_on <= today + HORIZON
             occupancy_id = f"o_{portfolio.tenant_id.removeprefix('t_')}_{len(made) + 1:04d}"
-            made.append(Occupancy(occupancy_id, unit_id, starts_on, leaves_on))
-            if leaves_on is None:
+            made.append(Occupancy(occupancy_id, unit_id, starts_on, leaves_on if is_known else None))
+            if not is_known:
                 break
             chance = rng.random()
             gap = 0 if chance < 0.5 else -rng.randint(1, 9) if chance < 0.53 else rng.randint(4, 40)
-            starts_on = max(leaves_on + gap * DAY, starts_on + DAY)
+            starts_on, shortest = max(leaves_on + gap * DAY, starts_on + DAY), 90
     return made
 
 

@@ -182,6 +182,8 @@ def test_the_files_hold_together(demo: Demo) -> None:
     tenants = {row["tenant_id"]: row for row in demo.rows("tenants.csv")}
     assert len(tenants) == TENANTS
     assert {row["tenant_id"] for row in demo.rows("occupancies.csv")} <= set(tenants)
+    for row in demo.rows("occupancies.csv"):
+        assert not row["ends_on"] or row["ends_on"] >= row["starts_on"], row
     usage = demo.rows("usage.csv")
     assert {row["metric"] for row in usage} == {"heat_kwh", "api_calls"}
     assert len({(row["tenant_id"], row["idempotency_key"]) for row in usage}) == len(usage)
