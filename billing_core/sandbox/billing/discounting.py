@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from billing_core.money import allocate, round_minor
+from billing_core.sandbox.billing.pricing import share_of
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.state import Obj
 
@@ -93,7 +94,7 @@ def _spread(ctx: Context, discount_id: str, lines: Sequence[Obj], left: Sequence
     ]
     fixed = amount_off(coupon, currency)
     if fixed is None:
-        share = Fraction(str(coupon["percent_off"])) / 100
+        share = share_of(coupon["percent_off"])
         return [round_minor(base * share) for base in bases]
     whole = sum(bases)
     return allocate(min(fixed, whole), bases) if whole else [0] * len(bases)
@@ -141,7 +142,7 @@ def _exact(
     ]
     fixed = amount_off(coupon, currency)
     if fixed is None:
-        share = Fraction(str(coupon["percent_off"])) / 100
+        share = share_of(coupon["percent_off"])
         return [base * share for base in bases]
     whole = sum(bases, Fraction(0))
     part = min(Fraction(fixed), whole)

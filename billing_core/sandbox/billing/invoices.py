@@ -14,6 +14,7 @@ from billing_core.money import round_minor
 from billing_core.sandbox.billing.account import DAY, HOUR, setting
 from billing_core.sandbox.billing.discounting import live, take_off
 from billing_core.sandbox.billing.invoice_objects import customer_details
+from billing_core.sandbox.billing.pricing import share_of
 from billing_core.sandbox.billing.taxing import line_taxes, summed
 from billing_core.sandbox.context import Context, timer
 from billing_core.sandbox.errors import invalid
@@ -98,9 +99,7 @@ def set_due(invoice: Obj) -> None:
 
 def _without_inclusive_tax(ctx: Context, amount: int, rates: list[str]) -> int:
     shares = [
-        Fraction(str(rate["percentage"])) / 100
-        for r in rates
-        if (rate := ctx.state.get("tax_rate", r)) and rate["inclusive"]
+        share_of(rate["percentage"]) for r in rates if (rate := ctx.state.get("tax_rate", r)) and rate["inclusive"]
     ]
     return round_minor(Fraction(amount) / (1 + sum(shares))) if shares else amount
 

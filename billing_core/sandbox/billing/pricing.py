@@ -15,6 +15,7 @@ from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.state import Obj
 
 PRECISION = 12
+PERCENT = Fraction(1, 100)
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "cad": "CA$", "aud": "A$", "jpy": "¥"}
 
 
@@ -23,6 +24,11 @@ def decimal_text(value: Fraction) -> str:
     scaled = round(value * 10**PRECISION)
     text = f"{Decimal(scaled).scaleb(-PRECISION):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share_of(percentage: float | str) -> Fraction:
+    """Return a percentage as Stripe sends it (12.5) as an exact share (1/8)."""
+    return Fraction(str(percentage)) * PERCENT
 
 
 def price_of(ctx: Context, item: Obj) -> Obj:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from billing_core.money import round_minor
+from billing_core.sandbox.billing.pricing import share_of
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.state import Obj
 
@@ -60,4 +61,4 @@ def summed(lines_taxes: Sequence[Sequence[Obj]]) -> list[Obj]:
 
 
 def _share(rate: Obj) -> Fraction:
-    return Fraction(str(rate["percentage"])) / 100
+    return share_of(rate["percentage"])
