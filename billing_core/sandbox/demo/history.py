@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from billing_core.periods import add_months, month_of
 from billing_core.sandbox.context import Context
-from billing_core.sandbox.demo import planted, stories
+from billing_core.sandbox.demo import money_stories, planted, stories
 from billing_core.sandbox.demo.cast import Tenant, cast
 from billing_core.sandbox.demo.catalogue import set_up
 from billing_core.sandbox.demo.platform import GONE, Platform
@@ -17,6 +17,8 @@ from billing_core.sandbox.demo.units import Occupancy
 from billing_core.sandbox.state import Obj
 
 ONE_DAY = timedelta(days=1)
+# Stories register themselves when their module is loaded.
+STORY_MODULES = (stories, money_stories, planted)
 # How many tenants of each kind have moves today that the next sync must act on.
 DUE = 4
 
