@@ -331,7 +331,9 @@ def _restart(
     """Begin a new period now for all items and put it on an invoice with the credits for the old one."""
     if "trial_end" in params and params["trial_end"] != "now":
         end = int(params["trial_end"])
-        subscription.update(status="trialing", trial_start=now, trial_end=end, billing_cycle_anchor=end)
+        subscription.update(status="trialing", trial_start=now, trial_end=end)
+        if _moves_anchor(subscription):
+            subscription["billing_cycle_anchor"] = end
         ctx.cancel_timers(subscription["id"], TRIAL_WILL_END)
         ctx.schedule(trial_warning_at(end, now), TRIAL_WILL_END, subscription["id"], owner=subscription)
     else:
@@ -362,8 +364,7 @@ def _restart(
 
 def _extend_trial(ctx: Context, subscription: Obj, end: int) -> None:
     subscription["trial_end"] = end
-    behavior = ((subscription["trial_settings"] or {}).get("end_behavior") or {}).get("billing_cycle_anchor")
-    if behavior != "unchanged":
+    if _moves_anchor(subscription):
         subscription["billing_cycle_anchor"] = end
     for item in items_of(ctx, subscription["id"]):
         edited = ctx.state.edit("subscription_item", item["id"])
@@ -371,3 +372,9 @@ def _extend_trial(ctx: Context, subscription: Obj, end: int) -> None:
     ctx.cancel_timers(subscription["id"], TRIAL_WILL_END)
     at = trial_warning_at(end, ctx.now(subscription))
     ctx.schedule(at, TRIAL_WILL_END, subscription["id"], owner=subscription)
+
+
+def _moves_anchor(subscription: Obj) -> bool:
+    """Tell whether a trial's end becomes the billing date, as it does unless the trial settings say otherwise."""
+    settings = (subscription["trial_settings"] or {}).get("end_behavior") or {}
+    return settings.get("billing_cycle_anchor") != "unchanged"

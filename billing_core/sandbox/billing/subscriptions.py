@@ -158,8 +158,10 @@ def _timing(customer: Obj, params: Obj, wanted: list[NewItem], now: int) -> Obj:
             raise invalid(
                 "billing_cycle_anchor cannot be later than next natural billing date for plan.", "billing_cycle_anchor"
             )
+    end_behavior = (params.get("trial_settings") or {}).get("end_behavior") or {}
+    moves_anchor = trial_end is not None and end_behavior.get("billing_cycle_anchor") != "unchanged"
     fields: Obj = {
-        "billing_cycle_anchor": anchor if anchor is not None else trial_end if trial_end else start,
+        "billing_cycle_anchor": anchor if anchor is not None else trial_end if moves_anchor else start,
         "billing_cycle_anchor_config": {
             part: config.get(part) for part in ("day_of_month", "month", "hour", "minute", "second")
         }

@@ -178,3 +178,33 @@ def test_a_cancellation_can_be_taken_back(shop: Any) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="canceled subscription"):
         shop.change(made.id, cancel_at_period_end=True)
     assert shop.change(made.id, metadata={"why": "moved"}).metadata["why"] == "moved"
+
+
+def test_a_trial_may_leave_the_billing_date_where_it_is(shop: Any) -> None:
+    """Ten days of trial from 1 April, then 20 of 30 days until 1 May: 6.67, then whole months."""
+    customer, clock = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(
+        customer,
+        {"price": shop.price(1000)},
+        trial_period_days=10,
+        trial_settings={
+            "end_behavior": {"missing_payment_method": "create_invoice", "billing_cycle_anchor": "unchanged"}
+        },
+    )
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    assert [i.total for i in shop.invoices(subscription=made.id)] == [0, 667, 1000]
+
+
+def test_cancelling_at_once_stops_the_collection_of_what_is_open(shop: Any) -> None:
+    """The failed invoice stays open and is not tried again by itself."""
+    customer, clock = shop.make_customer(shop.at(2026, 3, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    shop.client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer})
+    bad = shop.client.v1.payment_methods.list({"customer": customer}).data[0].id
+    shop.change(made.id, default_payment_method=bad)
+    shop.move(clock, shop.at(2026, 4, 1, 2))
+    shop.client.v1.subscriptions.cancel(made.id)
+    shop.move(clock, shop.at(2026, 4, 20))
+    invoice = shop.invoices(subscription=made.id)[-1]
+    assert (invoice.status, invoice.auto_advance, invoice.attempt_count) == ("open", False, 1)
+    assert invoice.next_payment_attempt is None
