@@ -80,13 +80,16 @@ def _sentence(page: Page, invoice: Mapping[str, Any]) -> None:
         case "paid":
             said = f"For **{who}**, finalized {reader.day(invoice['finalized_on'])}, "
             said += f"paid {reader.day(invoice['paid_on'])}."
-        case "open" if (invoice["days_past_due"] or 0) > 0:
+        case "open" if invoice["due_on"] and (invoice["days_past_due"] or 0) > 0:
             late = reader.number(invoice["days_past_due"])
             said = f"For **{who}**: **{reader.money(invoice['open_minor'], currency)}** "
             said += f"was due {reader.day(invoice['due_on'])}, {late} days ago."
+        case "open" if invoice["due_on"]:
+            said = f"For **{who}**: **{reader.money(invoice['open_minor'], currency)}** is open, "
+            said += f"due {reader.day(invoice['due_on'])}."
         case "open":
-            due = f", due {reader.day(invoice['due_on'])}" if invoice["due_on"] else ", to be charged automatically"
-            said = f"For **{who}**: **{reader.money(invoice['open_minor'], currency)}** is open{due}."
+            said = f"For **{who}**: **{reader.money(invoice['open_minor'], currency)}** is open. "
+            said += f"It is charged automatically and was finalized {reader.day(invoice['finalized_on'])}."
         case "void":
             said = f"For **{who}**; voided, so nothing is owed."
         case "uncollectible":

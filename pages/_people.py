@@ -78,14 +78,18 @@ def current(desk: Desk) -> Actor:
                 return people[asked]
         return people[_first(people)]
     email = _signed_in()
-    if email is None and settings.actor and settings.host in LOOPBACK:
-        email = settings.actor
+    if email is None and settings.actor and settings.host in LOOPBACK and _is_same_machine():
+        email = settings.actor.strip().lower()
     if email is None:
         raise ForbiddenError(
             _(
                 "Nobody is signed in. Set up sign-in for this installation, or on a machine of your own "
                 "set BILLING_ACTOR to your e-mail address."
             )
+        )
+    if not people:
+        raise ForbiddenError(
+            _("There is no staff yet. Make the first admin with `billing roles grant {email} admin`.", email=email)
         )
     if email not in people:
         raise ForbiddenError(
@@ -95,6 +99,12 @@ def current(desk: Desk) -> Actor:
             )
         )
     return people[email]
+
+
+def _is_same_machine() -> bool:
+    """Whether the browser runs where the app does; Streamlit gives no address for such a one, else the one it has."""
+    address = st.context.ip_address
+    return not isinstance(address, str) or address in LOOPBACK
 
 
 def _signed_in() -> str | None:

@@ -66,9 +66,9 @@ def build(
 ) -> None:
     """Write the company.
 
-    The first tenant's latest invoice is past due, the second's failed to be paid, the third got a credit note and a
-    refund three months ago; the last month's invoices of the others are open and not due. Every fourth tenant pays in
-    the second currency.
+    The first tenant's latest invoice is past due, the second's failed to be charged (it has no due date), the third
+    got a credit note and a refund three months ago; the last month's invoices of the others are open and not due.
+    Every fourth tenant pays in the second currency.
 
     Args:
         database: migrated and empty.
@@ -177,6 +177,7 @@ def _billing(database: Database, people: Sequence[tuple[str, str, str]], first: 
             is_paid = not is_last
             due = issued + timedelta(days=14 if tenant == 0 or not is_last else 30)
             paid = issued + timedelta(days=9)
+            is_automatic = tenant == 1
             invoices.append(
                 {
                     "invoice_id": invoice_id,
@@ -185,7 +186,7 @@ def _billing(database: Database, people: Sequence[tuple[str, str, str]], first: 
                     "number": f"BD-{month * len(people) + tenant + 1:04}",
                     "status": "paid" if is_paid else "open",
                     "currency": currency,
-                    "collection_method": "send_invoice",
+                    "collection_method": "charge_automatically" if is_automatic else "send_invoice",
                     "billing_reason": "subscription_cycle",
                     "subtotal_minor": subtotal,
                     "tax_minor": tax,
@@ -198,8 +199,8 @@ def _billing(database: Database, people: Sequence[tuple[str, str, str]], first: 
                     "created_at": noon(issued),
                     "finalized_at": noon(issued),
                     "finalized_on": issued,
-                    "due_at": noon(due),
-                    "due_on": due,
+                    "due_at": None if is_automatic else noon(due),
+                    "due_on": None if is_automatic else due,
                     "paid_at": noon(paid) if is_paid else None,
                     "paid_on": paid if is_paid else None,
                     "hosted_invoice_url": f"https://invoice.example.com/{invoice_id}",

@@ -125,6 +125,7 @@ def test_one_invoice_shows_its_lines_taxes_and_failed_payment(company_app: Open)
     subtotal, tax, total = company.invoice_for(1, LAST, "dkk")
     app = company_app("invoices", invoice="in_13_t_02")
     assert [metric.value for metric in app.metric] == [f"{a / 100:,.2f}" for a in (subtotal, tax, total, total)]
+    assert "It is charged automatically and was finalized" in said(app)
     lines, payments = app.dataframe[0].value, app.dataframe[1].value
     assert [str(a) for a in lines["amount_minor"]] == ["99.00", f"{(subtotal - 9900) / 100:.2f}"]
     assert payments["reason"].tolist() == ["Your card has insufficient funds."]
