@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +50,12 @@ def report(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="Count nothing after the end of this day.")
     ] = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at", metavar="TIME", help="Leave out what was recorded later: an instant, or the end of a day."
+        ),
+    ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="One tenant only.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", metavar="ISO", help="One currency only.")] = None,
     with_value: Annotated[
@@ -75,6 +81,7 @@ def report(
         "as_of": _date("--as-of", as_of),
     }
     filters = given | {"tenant_id": tenant, "currency": currency}
+    known = _moment("--known-at", known_at)
     info = reports.describe(name)
     extra = dict(_pair(text) for text in with_value or [])
     _refuse_unknown(info, filters, extra)
@@ -89,12 +96,15 @@ def report(
             from_date=given["from_date"],
             to_date=given["to_date"],
             as_of=given["as_of"],
+            known_at=known,
             tenant_id=tenant,
             currency=currency,
             **extra,
         )
         if tenant is not None and result.table.num_rows == 0:
             _require_tenant(context, tenant)
+    for note in result.notes:
+        typer.echo(note, err=True)
     _write(_content(result, form), output)
 
 
@@ -124,6 +134,21 @@ def _date(option: str, text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidInputError(f"{option} is '{text}', which is not a date: write 2026-10-01.") from None
+
+
+def _moment(option: str, text: str | None) -> date | datetime | None:
+    """Read a date, or an instant with its zone."""
+    if text is None or "T" not in text:
+        return _date(option, text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.utcoffset() is None:
+        raise InvalidInputError(
+            f"{option} is '{text}', which is not an instant with a zone: write 2026-10-01T12:00:00Z, or a date."
+        )
+    return instant
 
 
 def _pair(text: str) -> tuple[str, str]:

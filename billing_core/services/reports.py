@@ -3,24 +3,27 @@
 `run` checks the actor, binds the common filters and returns Arrow with everything a reader needs to know about it.
 Dates are dates of the reporting time zone: `from_date` is included, `to_date` is not, `as_of` is the end of that day.
 Without a range a report covers all history; without an as-of day it shows things as they stand.
+`as_of` is about when things happened, `known_at` about when they were recorded; the two together give the same figures
+for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from billing_core import money
 from billing_core.errors import InvalidInputError
-from billing_core.periods import local_date
+from billing_core.periods import end_of_day, local_date
 from billing_core.services.access import Actor, authorize
 from billing_core.services.desk import Desk
 from billing_core.services.report_formats import to_csv, to_json, to_parquet, to_table
-from billing_core.warehouse import Column, Header, headers
+from billing_core.warehouse import Column, Header, Snapshot, Warehouse, headers
 
 __all__ = ["Report", "ReportInfo", "describe", "list_reports", "run", "to_csv", "to_json", "to_parquet", "to_table"]
 
@@ -64,8 +67,10 @@ class Report:
         purpose: how the figures are computed, for a reader.
         columns: name, type, unit and meaning of each column, in the table's order.
         table: the rows; money is int64 minor units beside a currency.
-        as_of: the figures are as Postgres had them at this instant (UTC).
+        as_of: the figures are as Postgres had them at this instant (UTC); for a report as known at an earlier instant
+            that instant.
         zone: reporting time zone of the dates.
+        notes: sentences that belong to these figures: what is not final, what could not be converted.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Report:
     table: pa.Table
     as_of: datetime
     zone: str
+    notes: tuple[str, ...] = ()
 
 
 def list_reports() -> list[ReportInfo]:
@@ -102,6 +108,7 @@ def run(
     as_of: date | None = None,
     tenant_id: str | None = None,
     currency: str | None = None,
+    known_at: date | datetime | None = None,
     **extra: Any,
 ) -> Report:
     """Compute a report.
@@ -116,11 +123,13 @@ def run(
         as_of: what happened after this day is not counted; None: as things stand.
         tenant_id: one tenant only.
         currency: one currency only, in any case.
+        known_at: what was recorded after this instant (aware), or after the end of this day, is left out, and the
+            present is that instant; None: all that is known. Once the instant is settled the figures never change.
         **extra: what the report needs besides (`invoice_id`); what it does not name is ignored.
 
     Raises:
         ForbiddenError: the actor may not see it.
-        InvalidInputError: the range ends before it begins, or the currency is none.
+        InvalidInputError: the range ends before it begins, the currency is none, or `known_at` has no time zone.
         QueryError: no such report, a needed value is missing, or there are no figures yet.
     """
     query = headers.header(name)
@@ -130,6 +139,9 @@ def run(
     if currency is not None:
         money.exponent(currency)
         currency = currency.lower()
+    zone = desk.settings.zone
+    known = None if known_at is None else known_until(known_at, zone)
+    present = now if known is None else min(now, known)
     params: dict[str, Any] = {
         **extra,
         "from_date": from_date,
@@ -137,13 +149,38 @@ def run(
         "as_of": as_of,
         "tenant_id": tenant_id,
         "currency": currency,
-        "today": local_date(now, desk.settings.zone),
-        "now": now,
+        "today": local_date(present, zone),
+        "now": present,
     }
     figures = desk.warehouse.pinned()
     snapshot = figures.snapshot()
-    table = figures.run(name, params)
-    return Report(name, query.title, query.purpose, query.columns, table, snapshot.refreshed_at, snapshot.zone)
+    table = figures.run(name, params, known_at=known)
+    notes = () if known is None else _known_notes(figures, snapshot, known)
+    as_of = known or snapshot.refreshed_at
+    return Report(name, query.title, query.purpose, query.columns, table, as_of, snapshot.zone, notes)
+
+
+def known_until(known_at: date | datetime, zone: ZoneInfo) -> datetime:
+    """Return the last instant of what is meant: the instant itself, or the end of the day, to the microsecond.
+
+    Raises:
+        InvalidInputError: an instant without a time zone.
+    """
+    if not isinstance(known_at, datetime):
+        return end_of_day(known_at, zone) - timedelta(microseconds=1)
+    if known_at.utcoffset() is None:
+        raise InvalidInputError(f"{known_at.isoformat()} has no time zone: write 2026-10-01T12:00:00Z, or a date.")
+    return known_at.astimezone(UTC)
+
+
+def _known_notes(figures: Warehouse, snapshot: Snapshot, known: datetime) -> tuple[str, ...]:
+    notes = []
+    if snapshot.settled_at is None or known >= snapshot.settled_at:
+        final = "none yet" if snapshot.settled_at is None else f"{snapshot.settled_at:%Y-%m-%d %H:%M:%S} UTC"
+        notes.append(f"Not final: figures are final as known before {final}. Run billing refresh and ask again.")
+    if changing := figures.unversioned(known):
+        notes.append(f"As they are now, because nobody keeps what they were: {', '.join(changing)}.")
+    return tuple(notes)
 
 
 def _info(query: Header) -> ReportInfo:

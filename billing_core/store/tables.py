@@ -5,7 +5,8 @@ Conventions: `_minor` is a bigint in minor units of `currency` (lower-case ISO c
 timestamptz is what costs in reports · `_count`, `_ratio`, `is_` as named · ids are text, Stripe's own where the row
 mirrors Stripe, and `raw` is then the object as Stripe sent it.
 Every table made with `tracked(...)` carries `chg` (the transaction that last wrote the row, the warehouse's refresh
-cursor) and `recorded_at`, both kept by triggers (see migrations); a DELETE leaves a row in `tombstones`.
+cursor) and `recorded_at`, both kept by triggers (see migrations); a DELETE leaves a row in `tombstones`, and a change
+or a DELETE leaves what the row was, without `raw`, in `row_versions` over [recorded_from, recorded_to).
 Stripe tables keep `tenant_id` nullable: a customer that belongs to no tenant is a finding, not an error.
 """
 
@@ -283,6 +284,16 @@ usage_aggregates = tracked(
     sa.Column("day", sa.Date, primary_key=True), quantity("quantity", null=False), whole("events_count", null=False),
 )
 
+# --- exchange rates -------------------------------------------------------------------------------------------------
+
+fx_rates = tracked(
+    "fx_rates", sa.Column("rate_on", sa.Date, primary_key=True),
+    sa.Column("base_currency", sa.Text, primary_key=True), sa.Column("quote_currency", sa.Text, primary_key=True),
+    number("rate", 24, 12, null=False), text("source", null=False, server_default="import"),
+    sa.CheckConstraint("rate > 0", name="positive"),
+    sa.CheckConstraint("base_currency <> quote_currency", name="two_currencies"),
+)
+
 # --- hearing, mirroring, people -------------------------------------------------------------------------------------
 
 stripe_events = tracked(
@@ -315,4 +326,12 @@ tombstones = sa.Table(
     text("table_name", null=False), sa.Column("row_key", pg.JSONB, nullable=False),
     sa.Column("chg", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()"), index=True),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+)
+row_versions = sa.Table(
+    "row_versions", metadata,
+    sa.Column("row_version_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    text("table_name", null=False), sa.Column("content", pg.JSONB, nullable=False),
+    at("recorded_from", null=False), at("recorded_to", null=False),
+    sa.Column("chg", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()"), index=True),
+    sa.CheckConstraint("recorded_from < recorded_to", name="not_empty"),
 )

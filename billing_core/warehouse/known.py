@@ -81,12 +81,13 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str
         [name],
     ).fetchall()
     live = f'published."{name}"'
+    # JSON is written in one way, whether it comes from a live row or out of a superseded one.
+    names = ", ".join(f'json("{c}") as "{c}"' if kind == "JSON" else f'"{c}"' for c, kind in columns)
     is_versioned = any(column == "recorded_at" for column, _ in columns)
     then = {"name": name, "known_at": known_at.isoformat()}
     if not is_versioned or not _differs(connection, live, then):
-        connection.execute(f'create view "{name}" as from {live}')
+        connection.execute(f'create view "{name}" as select {names} from {live}')
         return is_versioned
-    names = ", ".join(f'"{column}"' for column, _ in columns)
     structure = _literal(json.dumps(dict(columns)))
     was = ", ".join(_was(name, column) for column, _ in columns)
     key_columns = ", ".join(f'"{column}"' for column in key)

@@ -9,6 +9,9 @@
 --   created_at, deleted_at             timestamptz
 --   chg                                xid8, the transaction that last changed the row: the warehouse asks for rows at or past the last
 --                                      one. A table without such a column is read whole each time by '18446744073709551615'::xid8.
+--   recorded_at                        timestamptz, when the row became what it is. Only for tables whose former states Billing Desk keeps,
+--                                      which are its own: leave it out for yours, and a report as known at an earlier time takes your
+--                                      tenants and occupancies as they are now and says so.
 
 create or replace view billing.source_tenants as
 select
@@ -19,7 +22,8 @@ select
     currency,
     created_at,
     deleted_at,
-    chg
+    chg,
+    recorded_at
 from billing.tenants;
 
 create or replace view billing.source_occupancies as
@@ -30,5 +34,6 @@ select
     starts_on,
     ends_on,
     deleted_at,
-    chg
+    chg,
+    recorded_at
 from billing.occupancies;
