@@ -167,7 +167,7 @@ def answer(ctx: Context, incoming: Incoming, rule: faults.Rule | None = None) ->
             kept = idempotency.recall(ctx, key, mark, incoming.path)
             if kept:
                 headers = {"Idempotent-Replayed": "true", "Original-Request": kept.request_id}
-                return Answer(kept.status, kept.body.encode(), headers)
+                return _final(Answer(kept.status, kept.body.encode(), headers))
         prepared = prepare(incoming.method, incoming.path, parameters(incoming))
     except StripeFault as fault:
         return failed(ctx, fault, incoming)
@@ -178,6 +178,7 @@ def answer(ctx: Context, incoming: Incoming, rule: faults.Rule | None = None) ->
         if saved and key and result.status != 429:
             kept = idempotency.Kept(result.status, result.body.decode(), incoming.id)
             idempotency.keep(ctx, key, mark, incoming.path, kept)
+            return _final(result)
         return result
 
     request = Request(id=incoming.id, idempotency_key=key, credential=incoming.credential)
@@ -197,7 +198,7 @@ def answer(ctx: Context, incoming: Incoming, rule: faults.Rule | None = None) ->
                 given = Answer(200, json.dumps(found, ensure_ascii=False).encode())
             if rule is not None:
                 given = failed(ctx, faults.server_error(), incoming)
-            save(given)
+            given = save(given)
             webhooks.enqueue(ctx)
         return given
     except StripeFault as fault:
@@ -208,6 +209,11 @@ def answer(ctx: Context, incoming: Incoming, rule: faults.Rule | None = None) ->
         given = failed(ctx, faults.server_error(), incoming)
     with ctx.state.transaction():
         return save(given)
+
+
+def _final(given: Answer) -> Answer:
+    """Say of an error that is kept under its key that trying again would only bring the same answer."""
+    return replace(given, headers={**given.headers, "Stripe-Should-Retry": "false"}) if given.status >= 500 else given
 
 
 def plainly(fault: StripeFault, incoming: Incoming, **headers: str) -> Answer:

@@ -50,12 +50,14 @@ def test_each_fault_before_and_after_the_effect(
 
 
 def test_a_saved_500_comes_back_under_its_key_and_the_effect_is_there(sandbox: Server) -> None:
-    """The SDK's retries cannot get past it; only reading back tells what happened."""
+    """The answer says that retrying is of no use, the SDK does not; only reading back tells what happened."""
     client = sandbox.client(max_network_retries=2)
     sandbox.admin("POST", "/faults", kind="server_error", effect="after", path="/v1/customers")
-    for _ in range(2):
-        with pytest.raises(stripe.APIError):
+    for replayed in (None, "true"):
+        with pytest.raises(stripe.APIError) as caught:
             client.v1.customers.create({"name": "A"}, {"idempotency_key": "k1"})
+        headers = caught.value.headers or {}
+        assert (headers["Stripe-Should-Retry"], headers.get("Idempotent-Replayed")) == ("false", replayed)
     assert count(client) == 1
 
 
