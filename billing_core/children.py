@@ -158,7 +158,7 @@ class Child:
     def pause_seconds(self) -> float:
         """How long to wait before the next start: nothing the first time, then longer and longer."""
         starts = self.recent_starts()
-        return 0.0 if starts <= 1 else min(0.25 * 2**starts, 4.0)
+        return 0.0 if starts <= 1 else min(0.25 * 2**starts, 2.0)
 
     def last_words(self, lines: int = 3) -> str:
         """Return the end of its log."""
