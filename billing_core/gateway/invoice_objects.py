@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from billing_core.periods import utc
 class InvoiceLine:
     """One line. `amount_minor` is before its discounts and, for exclusive tax, before tax.
 
-    The period is [start, end).
+    The period is [start, end). Rate and reason are those of its tax when it has exactly one.
     """
 
     invoice_line_id: str
@@ -35,6 +36,8 @@ class InvoiceLine:
     period_start_at: datetime | None
     period_end_at: datetime | None
     is_proration: bool
+    tax_rate_id: str | None
+    taxability_reason: str | None
     raw: Raw
 
     @classmethod
@@ -45,6 +48,8 @@ class InvoiceLine:
         """
         parent = part(raw, "parent", "subscription_item_details") or part(raw, "parent", "invoice_item_details") or raw
         quantity = decimal(raw, "quantity_decimal")
+        taxes: Sequence[Raw] = (raw["taxes"] if "taxes" in raw else raw.get("tax_amounts")) or ()
+        only_tax = taxes[0] if len(taxes) == 1 else None
         return cls(
             invoice_line_id=raw["id"],
             invoice_id=invoice_id,
@@ -60,11 +65,13 @@ class InvoiceLine:
             else decimal(raw, "price", "unit_amount_decimal"),
             amount_minor=int(raw["amount"]),
             discount_minor=total_of(raw.get("discount_amounts")),
-            tax_minor=total_of(raw["taxes"] if "taxes" in raw else raw.get("tax_amounts")),
+            tax_minor=total_of(taxes),
             currency=raw["currency"],
             period_start_at=instant(raw, "period", "start"),
             period_end_at=instant(raw, "period", "end"),
             is_proration=bool(parent.get("proration")),
+            tax_rate_id=link(only_tax, "tax_rate_details", "tax_rate") or link(only_tax, "tax_rate"),
+            taxability_reason=part(only_tax, "taxability_reason"),
             raw=raw,
         )
 
@@ -109,6 +116,12 @@ class InvoicePayment:
         )
 
 
+def _tax_id(given: Sequence[Raw]) -> str | None:
+    """Return the VAT number among a customer's tax ids, else the first of them."""
+    ranked = sorted(given, key=lambda tax_id: tax_id.get("type") != "eu_vat")
+    return str(ranked[0]["value"]) if ranked else None
+
+
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """An invoice with all its lines; `payments` is None when the answer did not hold them."""
@@ -145,6 +158,9 @@ class Invoice:
     automatically_finalizes_at: datetime | None
     hosted_invoice_url: str | None
     invoice_pdf: str | None
+    customer_country: str | None
+    customer_tax_exempt: str | None
+    customer_tax_id: str | None
     lines: tuple[InvoiceLine, ...]
     payments: tuple[InvoicePayment, ...] | None
     raw: Raw
@@ -192,6 +208,9 @@ class Invoice:
             automatically_finalizes_at=instant(raw, "automatically_finalizes_at"),
             hosted_invoice_url=raw.get("hosted_invoice_url"),
             invoice_pdf=raw.get("invoice_pdf"),
+            customer_country=part(raw, "customer_address", "country"),
+            customer_tax_exempt=raw.get("customer_tax_exempt"),
+            customer_tax_id=_tax_id(raw.get("customer_tax_ids") or ()),
             lines=tuple(InvoiceLine.from_raw(line, raw["id"], i) for i, line in enumerate(entries(raw, "lines"))),
             payments=tuple(InvoicePayment.from_raw(p) for p in entries(raw, "payments"))
             if raw.get("payments")

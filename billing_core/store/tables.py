@@ -198,6 +198,7 @@ invoices = tracked(
     at("paid_at"), on("paid_on"), at("voided_at"), on("voided_on"), at("marked_uncollectible_at"),
     on("marked_uncollectible_on"), at("automatically_finalizes_at"), text("hosted_invoice_url"), text("invoice_pdf"),
     text("source", null=False, server_default="stripe"), raw(),
+    text("customer_country"), text("customer_tax_exempt"), text("customer_tax_id"),
 )
 invoice_lines = tracked(
     "invoice_lines", pk("invoice_line_id"), text("invoice_id", null=False, index=True), text("tenant_id"),
@@ -205,6 +206,7 @@ invoice_lines = tracked(
     whole("position", null=False), quantity("quantity"), unit_amount("unit_amount_decimal"), text("usage_type"),
     minor("amount_minor"), minor("discount_minor"), minor("tax_minor"), text("currency", null=False),
     at("period_start_at"), at("period_end_at"), on("period_start_on"), on("period_end_on"), flag("is_proration"), raw(),
+    text("tax_rate_id"), text("taxability_reason"),
 )
 payments = tracked(
     "payments", pk("payment_id"), text("invoice_id", index=True), text("customer_id"), text("tenant_id"),
@@ -319,7 +321,7 @@ audit_log = sa.Table(
     text("actor", null=False), text("action", null=False), text("subject_kind"), text("subject_id"), text("tenant_id"),
     text("reason"), sa.Column("before", pg.JSONB), sa.Column("after", pg.JSONB),
 )
-settings = sa.Table("settings", metadata, pk("key"), sa.Column("value", pg.JSONB, nullable=False))
+settings = tracked("settings", pk("key"), sa.Column("value", pg.JSONB, nullable=False))
 tombstones = sa.Table(
     "tombstones", metadata,
     sa.Column("tombstone_id", sa.BigInteger, sa.Identity(), primary_key=True),
