@@ -114,3 +114,75 @@ create or replace macro per_month_denominator(period, period_count) as
 
 -- The smallest number that all of a list divide.
 create or replace macro common_multiple(divisors) as list_reduce(divisors, lambda a, b: lcm(a, b));
+
+-- What of an amount is earned by the end of a day: the days [from_on, to_on) earn the same each, rounded as a running total, so that every prefix is
+-- right to half a minor unit and the last day completes the amount. Nothing before starts_on, where all that is behind is caught up at once.
+create or replace macro earned_minor(amount, from_on, to_on, starts_on, day) as
+    case
+        when day < starts_on then 0
+        when day >= to_on - 1 then amount
+        else divide_minor(cast(amount as hugeint) * (day - from_on + 1), to_on - from_on)
+    end;
+
+-- The rate that an amount of tax is of its base, in percent: a whole number when that explains the tax to the nearest minor unit, else with two decimals.
+create or replace macro tax_rate_of(base, tax) as
+    case
+        when tax = 0 or base = 0 then cast(0 as decimal(9, 4))
+        when
+            abs(divide_minor(cast(base as hugeint) * divide_minor(cast(tax as hugeint) * 100 * sign(base), abs(base)), 100) - tax) <= 1
+            then cast(divide_minor(cast(tax as hugeint) * 100 * sign(base), abs(base)) as decimal(9, 4))
+        else cast(divide_minor(cast(tax as hugeint) * 10000 * sign(base), abs(base)) * 0.01::decimal(3, 2) as decimal(9, 4))
+    end;
+
+create or replace macro is_eu(country) as
+    country in (
+        'AT', 'BE', 'BG', 'CY', 'CZ', 'DE', 'DK', 'EE', 'ES', 'FI', 'FR', 'GR', 'HR', 'HU', 'IE', 'IT', 'LT', 'LU', 'LV', 'MT', 'NL', 'PL', 'PT',
+        'RO', 'SE', 'SI', 'SK'
+    );
+
+-- The country the company sells from: `country` of the setting `accounts`, Denmark unless told.
+create or replace macro seller_country() as coalesce((select value ->> '$.country' from settings where key = 'accounts'), 'DK');
+
+-- The accounts of the journal by role. The setting `accounts` overrides number, name or VAT code of any: {"debtors": {"account": "5600"}}.
+create or replace view accounts as
+with defaults (role, account, account_name, vat_code) as (
+    values
+    ('revenue_domestic', '1010', 'Sales, domestic', 'U25'),
+    ('revenue_domestic_exempt', '1020', 'Sales, domestic without VAT', 'U0'),
+    ('revenue_eu_reverse_charge', '1030', 'Sales of services, EU', 'UEU'),
+    ('revenue_export', '1040', 'Sales of services, outside the EU', 'UEXP'),
+    ('losses', '3910', 'Losses on debtors', null),
+    ('disputes', '3920', 'Disputed payments', null),
+    ('balance_adjustments', '3930', 'Credits granted to customers', null),
+    ('fees', '3940', 'Payment fees', 'IEU'),
+    ('stripe_other', '3990', 'Other Stripe movements', null),
+    ('debtors', '5600', 'Debtors', null),
+    ('refunds', '5620', 'Refunds without a credit note', null),
+    ('accrued', '5650', 'Accrued revenue', null),
+    ('stripe', '5810', 'Stripe balance', null),
+    ('bank', '5820', 'Bank', null),
+    ('customer_credit', '6610', 'Credit balances of customers', null),
+    ('unallocated', '6620', 'Payments without an invoice', null),
+    ('deferred', '6650', 'Deferred revenue', null),
+    ('vat', '6902', 'VAT on sales', null)
+)
+
+select
+    d.role,
+    coalesce(g.value ->> ('$.' || d.role || '.account'), d.account) as account,
+    coalesce(g.value ->> ('$.' || d.role || '.name'), d.account_name) as account_name,
+    coalesce(g.value ->> ('$.' || d.role || '.vat_code'), d.vat_code) as vat_code
+from defaults as d
+left join settings as g on g.key = 'accounts';
+
+-- Finalized invoices with their number taken apart: the last digits and what stands before them.
+create or replace view invoice_sequence as
+select
+    invoice_id,
+    number,
+    tenant_id,
+    finalized_on,
+    case when regexp_matches(number, '\d{1,18}$') then regexp_replace(number, '\d{1,18}$', '') end as prefix,
+    try_cast(nullif(regexp_extract(number, '\d{1,18}$'), '') as bigint) as sequence_number
+from invoice_facts
+where finalized_on is not null;

@@ -1,10 +1,10 @@
 -- title: Revenue per tenant
 -- purpose: Invoiced, credited and net revenue of each tenant per month, without tax, by the same rules as "Revenue per month"; what
---   was collected and refunded stands beside it, with tax. Customers that belong to no tenant are one row without a tenant. Months in which
---   a tenant has nothing have no row.
+--   was collected and refunded stands beside it, with tax, and what was earned by the days of service, without. Customers that belong to no
+--   tenant are one row without a tenant. Months in which a tenant has nothing have no row.
 -- grain: month, tenant_id, currency
--- params: from_date, to_date, as_of, tenant_id, currency
--- sources: revenue_entries, tenants
+-- params: from_date, to_date, as_of, today, tenant_id, currency
+-- sources: revenue_entries, revenue_items, tenants
 -- permission: reports.read
 -- columns:
 --   month | date | month | First day of the month, in the reporting time zone.
@@ -17,8 +17,45 @@
 --   tax_minor | bigint | minor units | Moms on invoices finalized less voided.
 --   collected_minor | bigint | minor units | Payments, with tax.
 --   refunded_minor | bigint | minor units | Refunds, with tax.
+--   recognised_minor | bigint | minor units | Earned in the month, without tax.
+--   deferred_minor | bigint | minor units | Invoiced and not yet earned at the month's end, without tax.
+--   accrued_minor | bigint | minor units | Earned and not yet invoiced at the month's end, without tax.
+with entries as (
+    select
+        month_of(entry_on) as month,
+        tenant_id,
+        currency,
+        invoiced_minor,
+        credited_minor,
+        tax_minor,
+        collected_minor,
+        refunded_minor,
+        0 as recognised_minor,
+        0 as deferred_minor,
+        0 as accrued_minor
+    from revenue_entries
+    where
+        in_window(entry_on, $from_date, $to_date, $as_of)
+        and matches(tenant_id, $tenant_id)
+        and matches(currency, $currency)
+    union all
+    select
+        month,
+        tenant_id,
+        currency,
+        0 as invoiced_minor,
+        0 as credited_minor,
+        0 as tax_minor,
+        0 as collected_minor,
+        0 as refunded_minor,
+        recognised_minor,
+        deferred_minor,
+        accrued_minor
+    from recognition_by_month($from_date, $to_date, $as_of, $today, $tenant_id, $currency)
+)
+
 select
-    month_of(e.entry_on) as month,
+    e.month,
     e.tenant_id,
     any_value(t.name) as tenant_name,
     e.currency,
@@ -27,12 +64,11 @@ select
     sum_minor(e.invoiced_minor - e.credited_minor) as net_minor,
     sum_minor(e.tax_minor) as tax_minor,
     sum_minor(e.collected_minor) as collected_minor,
-    sum_minor(e.refunded_minor) as refunded_minor
-from revenue_entries as e
+    sum_minor(e.refunded_minor) as refunded_minor,
+    sum_minor(e.recognised_minor) as recognised_minor,
+    sum_minor(e.deferred_minor) as deferred_minor,
+    sum_minor(e.accrued_minor) as accrued_minor
+from entries as e
 left join tenants as t on e.tenant_id = t.tenant_id
-where
-    in_window(e.entry_on, $from_date, $to_date, $as_of)
-    and matches(e.tenant_id, $tenant_id)
-    and matches(e.currency, $currency)
-group by month_of(e.entry_on), e.tenant_id, e.currency
-order by month, e.tenant_id nulls last, e.currency
+group by e.month, e.tenant_id, e.currency
+order by e.month, e.tenant_id nulls last, e.currency
