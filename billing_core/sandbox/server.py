@@ -33,6 +33,8 @@ from billing_core.sandbox.errors import StripeFault
 from billing_core.sandbox.webhooks import Courier
 from billing_core.sandbox.wire import MAX_BODY_BYTES
 
+log = logging.getLogger("billing.sandbox")
+
 T = TypeVar("T")
 PATIENCE_SECONDS = 10.0
 TICK_SECONDS = 1.0
@@ -110,7 +112,13 @@ class Sandbox:
     async def _tick(self) -> None:
         while True:
             self._wake.clear()
-            if await self.on_engine(self.clockwork.step):
+            try:
+                has_arrived = await self.on_engine(self.clockwork.step)
+            except Exception:
+                # A full disk, say: the clock tries again, and requests say what is wrong with them.
+                log.exception("the clock could not move")
+                has_arrived = True
+            if has_arrived:
                 if not self._wake.is_set():
                     self._arrived.set()
                 await self._sleep_until(self._wake)
@@ -125,7 +133,7 @@ class Sandbox:
                         pass
                 except Exception:
                     # As Stripe does with a clock that it could not advance.
-                    logging.getLogger("billing.sandbox").exception("a test clock's timer failed")
+                    log.exception("a test clock's timer failed")
                     await self.on_engine(partial(self._mark_failed, clock_id))
             self._clocks_rest.set()
             self._clock_moved.clear()
@@ -220,7 +228,12 @@ class Sandbox:
             fault.message = "Test clock advancement underway - cannot perform modifications."
             return _response(api.plainly(fault, incoming, **{"Stripe-Should-Retry": "true"}), incoming)
         kept_fault = rule if rule and rule.kind == "server_error" else None
-        given = await self.on_engine(lambda: self._on_time(incoming, kept_fault))
+        try:
+            given = await self.on_engine(lambda: self._on_time(incoming, kept_fault))
+        except Exception:
+            # Nothing was committed; to a client it must look like Stripe's 500 and not like a page of ours.
+            log.exception("%s %s failed (%s)", incoming.method, incoming.path, incoming.id)
+            return _response(api.plainly(faults.server_error(), incoming), incoming)
         if incoming.method == "POST" and incoming.path.endswith("/advance"):
             self._clocks_rest.clear()
             self._clock_moved.set()

@@ -170,6 +170,10 @@ class State:
         self._remember_meta()
         self.meta.update(values)
 
+    def note_meta(self, **values: Any) -> None:
+        """Set values of the account that the next transaction may write or a kill may lose, such as the time of day."""
+        self.meta.update(values)
+
     # --- transactions ------------------------------------------------------------------------------------------------
 
     @contextmanager
