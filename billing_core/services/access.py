@@ -30,6 +30,7 @@ ALLOWED: Mapping[str, tuple[str, frozenset[str]]] = {
     "operations.read": ("see jobs, webhooks, e-mails and the audit log", frozenset({"finance", "support", "admin"})),
     "data.refresh": ("mirror Stripe and refresh the figures", _EVERYBODY | {_SYSTEM_ROLE}),
     "data.import": ("import CSV files", frozenset({"finance", "admin"})),
+    "notes.write": ("write notes on tenants", _EVERYBODY),
     "usage.correct": ("correct usage and units before they are billed", frozenset({"support", "finance", "admin"})),
     "units.sync": ("report units to Stripe", frozenset({"support", "finance", "admin", _SYSTEM_ROLE})),
     "subscription.change": ("create, change and cancel subscriptions", frozenset({"support", "finance", "admin"})),

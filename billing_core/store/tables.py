@@ -321,6 +321,13 @@ audit_log = sa.Table(
     text("actor", null=False), text("action", null=False), text("subject_kind"), text("subject_id"), text("tenant_id"),
     text("reason"), sa.Column("before", pg.JSONB), sa.Column("after", pg.JSONB),
 )
+tenant_notes = sa.Table(
+    "tenant_notes", metadata,
+    sa.Column("tenant_note_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    text("tenant_id", null=False, index=True),
+    sa.Column("written_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+    text("author", null=False), text("content", null=False),
+)
 settings = tracked("settings", pk("key"), sa.Column("value", pg.JSONB, nullable=False))
 tombstones = sa.Table(
     "tombstones", metadata,

@@ -59,8 +59,8 @@ def test_checks_of_the_models_are_in_the_database(database: Database) -> None:
 
 def test_migrating_twice_changes_nothing(empty_database: Database) -> None:
     """The second run finds nothing to do."""
-    assert pending(empty_database) == ["0001", "0002", "0003"]
-    assert migrate(empty_database) == ["0001", "0002", "0003"]
+    assert pending(empty_database) == REVISIONS
+    assert migrate(empty_database) == REVISIONS
     assert migrate(empty_database) == []
     assert pending(empty_database) == []
 
@@ -71,7 +71,7 @@ def test_two_migrations_at_once_apply_each_revision_once(empty_database: Databas
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(migrate, (empty_database, other)))
     other.close()
-    assert sorted(results) == [[], ["0001", "0002", "0003"]]
+    assert sorted(results) == [[], REVISIONS]
 
 
 def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
