@@ -1,7 +1,8 @@
 """The one tree of errors that a user may see.
 
-Every error says what is wrong, where, and what to do next; ids are attributes, secrets never appear. Pages, the API and the command
-line catch `BillingError` once and show `str(error)`; anything else is a bug and is shown as a reference to quote.
+Every error says what is wrong, where, and what to do next; ids are attributes, secrets never appear. Pages, the API and
+the command line catch `BillingError` once and show `str(error)`; anything else is a bug and is shown as a reference to
+quote.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Money: integers in minor units of a stated currency, or Decimal; never floats.
 
-Conventions: currencies are lower-case ISO 4217 codes as Stripe writes them. Rounding is half away from zero (half up for charges, half
-down for credits of the same size), the rule Stripe documents for amounts; it happens once, in `round_minor`. Splitting keeps the sum.
+Conventions: currencies are lower-case ISO 4217 codes as Stripe writes them. Rounding is half away from zero (half up
+for charges, half down for credits of the same size), the rule Stripe documents for amounts; it happens once, in
+`round_minor`. Splitting keeps the sum.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from fractions import Fraction
 from billing_core.errors import InvalidInputError
 
 # Stripe's list of currencies whose minor unit is the unit itself; ISK and UGX are *sent* with two decimals.
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+ZERO_DECIMAL = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 
 
 def exponent(currency: str) -> int:
@@ -60,7 +63,8 @@ def round_minor(value: Decimal | Fraction) -> int:
 def allocate(total_minor: int, weights: Sequence[int | Decimal | Fraction]) -> list[int]:
     """Split an amount in proportion to weights so that the parts sum to it exactly.
 
-    The largest remainders get the odd units, ties to the earlier part; with no weight at all the first part gets everything.
+    The largest remainders get the odd units, ties to the earlier part; with no weight at all the first part gets
+    everything.
 
     Args:
         total_minor: the amount; may be negative.

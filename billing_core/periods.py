@@ -1,6 +1,7 @@
 """Time: instants are aware and UTC, periods are half-open [start, end), days belong to a stated time zone.
 
-A reporting month is written as its first day. A day of the reporting zone has 23, 24 or 25 hours; nothing here assumes 24.
+A reporting month is written as its first day. A day of the reporting zone has 23, 24 or 25 hours; nothing here assumes
+24.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def add_months(day: date, months: int, *, anchor_day: int | None = None) -> date
 def add_interval(anchor: datetime, interval: str, interval_count: int, times: int) -> datetime:
     """Return the boundary `times` intervals from an anchor, counted from the anchor so that month ends do not drift.
 
-    31 January + 1 month is 28 or 29 February, + 2 months is 31 March; 29 February + 1 year is 28 February. UTC calendar arithmetic,
-    as Stripe does it.
+    31 January + 1 month is 28 or 29 February, + 2 months is 31 March; 29 February + 1 year is 28 February. UTC calendar
+    arithmetic, as Stripe does it.
 
     Args:
         anchor: aware instant.
