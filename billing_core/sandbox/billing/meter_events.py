@@ -6,8 +6,8 @@ clock. A single event with an error is refused at once; in a stream it is report
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from billing_core.periods import epoch, utc
@@ -107,14 +107,12 @@ def _check_value(meter: Obj, payload: Obj) -> None:
         return
     if key not in payload:
         raise invalid(f"Payload must contain the value key '{key}'.", f"payload[{key}]", "meter_event_value_not_found")
-    try:
-        value = Decimal(payload[key])
-        is_number = value.is_finite() and len(value.as_tuple().digits) <= 20
-    except InvalidOperation:
-        is_number = False
-    if not is_number:
+    # Stripe takes whole numbers only, negative ones too; Python's int() would also take 1_000 and Arabic digits.
+    if not re.fullmatch(r"-?[0-9]{1,18}", str(payload[key])):
         raise invalid(
-            f"Invalid value for payload key '{key}': must be a number.", f"payload[{key}]", "meter_event_invalid_value"
+            f"Invalid value for payload key '{key}': must be a whole number.",
+            f"payload[{key}]",
+            "meter_event_invalid_value",
         )
 
 

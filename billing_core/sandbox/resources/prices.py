@@ -8,8 +8,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from billing_core.errors import InvalidInputError
-from billing_core.money import exponent
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.money.changes import merged_metadata, updating
@@ -17,6 +15,16 @@ from billing_core.sandbox.render import includable
 from billing_core.sandbox.routes import Page, route
 from billing_core.sandbox.state import Obj
 
+# What Stripe can charge in.
+_CODES = """
+    aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf
+    chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl hrk
+    htg huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd
+    mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd
+    rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs
+    vnd vuv wst xaf xcd xof xpf yer zar zmw
+"""
+CURRENCIES = frozenset(_CODES.split())
 LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
 
 
@@ -26,11 +34,11 @@ def check_currency(currency: str, param: str = "currency") -> str:
     Raises:
         StripeFault: it is none.
     """
-    try:
-        exponent(currency)
-    except InvalidInputError:
-        raise invalid(f"Invalid currency: {currency.lower()}", param) from None
-    return currency.lower()
+    code = currency.lower()
+    if code not in CURRENCIES:
+        known = ", ".join(sorted(CURRENCIES))
+        raise invalid(f"Invalid currency: {code}. Stripe currently supports these currencies: {known}", param)
+    return code
 
 
 def decimal_pair(given: Obj, name: str, path: str = "") -> tuple[int | None, str | None]:

@@ -202,3 +202,12 @@ def test_version_two_takes_events_singly_and_in_a_stream(shop: Any, sandbox: Any
         {"event_name": "calls", "type": "cancel", "cancel": {"identifier": "a"}}
     )
     assert billed(shop, clock, made.id) == [50]
+
+
+@pytest.mark.parametrize("value", ["1.5", "1e3", "1_000", "NaN", "", " 7", "٣", "many"])
+def test_only_whole_numbers_are_usage(shop: Any, value: str) -> None:
+    """Stripe's meters take whole numbers, written plainly."""
+    customer, _, _, _ = setup(shop)
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        shop.use(customer, "calls", value)
+    assert refused.value.http_status == 400

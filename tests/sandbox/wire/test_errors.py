@@ -188,3 +188,10 @@ def test_answers_carry_a_request_id(client: stripe.StripeClient) -> None:
     assert customer.last_response is not None
     assert customer.last_response.request_id.startswith("req_")
     assert refused(client.v1.customers.retrieve, "cus_none").request_id is not None
+
+
+def test_a_currency_that_nobody_pays_in_is_refused(client: Any) -> None:
+    """Three letters do not make a currency."""
+    product = client.v1.products.create({"name": "Units"})
+    error = refused(client.v1.prices.create, {"product": product.id, "currency": "zzz", "unit_amount": 100})
+    assert (error.param, "Invalid currency: zzz" in str(error)) == ("currency", True)
