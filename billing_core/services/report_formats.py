@@ -20,12 +20,12 @@ from pyarrow import parquet
 if TYPE_CHECKING:
     from billing_core.services.reports import Report
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def neutralised(text: str) -> str:
     """Return text that a spreadsheet does not run as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def to_csv(report: Report) -> str:

@@ -10,7 +10,7 @@ for ever.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,6 +71,7 @@ class Report:
             that instant.
         zone: reporting time zone of the dates.
         notes: sentences that belong to these figures: what is not final, what could not be converted.
+        asked: the filters that were set and the other values that were given, as text, by name.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Report:
     as_of: datetime
     zone: str
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def list_reports() -> list[ReportInfo]:
@@ -157,7 +159,11 @@ def run(
     table = figures.run(name, params, known_at=known)
     notes = () if known is None else _known_notes(figures, snapshot, known)
     as_of = known or snapshot.refreshed_at
-    return Report(name, query.title, query.purpose, query.columns, table, as_of, snapshot.zone, notes)
+    asked = {key: str(value) for key, value in params.items() if key in query.params and value is not None}
+    asked = {key: value for key, value in asked.items() if key not in _CLOCK}
+    if known_at is not None:
+        asked["known_at"] = as_of.isoformat()
+    return Report(name, query.title, query.purpose, query.columns, table, as_of, snapshot.zone, notes, asked)
 
 
 def known_until(known_at: date | datetime, zone: ZoneInfo) -> datetime:
