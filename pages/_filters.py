@@ -107,6 +107,56 @@ def choice(
     return drawn if drawn in options else default
 
 
+def several(
+    label: str,
+    param: str,
+    options: Sequence[str],
+    *,
+    most: int,
+    name: Callable[[str], str] = str,
+    placeholder: str = "",
+    help: str | None = None,
+) -> list[str]:
+    """Draw a choice of several among many and return them in the order they were chosen; the link has the parameter
+    once for each.
+
+    Args:
+        label: shown above the widget.
+        param: its name in the link.
+        options: the values as they stand in the link.
+        most: how many can be chosen; more in a link are dropped with a note.
+        name: how a value reads.
+        placeholder: shown while nothing is chosen.
+        help: one sentence on the term.
+    """
+    asked = list(dict.fromkeys(st.query_params.get_all(param)))
+    chosen = [value for value in asked if value in options][:most]
+    if len(chosen) < len(asked):
+        note(_("The link asks for {what} that are not there, or for too many; showing the others.", what=param))
+        _put_all(param, chosen)
+    key = f"filter_{param}"
+    if st.session_state.get(key) != chosen:
+        st.session_state[key] = chosen
+    st.multiselect(
+        label,
+        options,
+        format_func=name,
+        key=key,
+        max_selections=most,
+        placeholder=placeholder,
+        on_change=lambda: _put_all(param, st.session_state[key]),
+        help=help,
+    )
+    return [value for value in st.session_state[key] if value in options][:most]
+
+
+def _put_all(param: str, values: Sequence[str]) -> None:
+    if values:
+        st.query_params[param] = list(values)
+    else:
+        st.query_params.pop(param, None)
+
+
 def words(label: str, param: str, *, placeholder: str) -> str:
     """Draw a search field and return what was typed, trimmed, at most 80 characters."""
     value = st.query_params.get(param, "")[:80]

@@ -19,7 +19,7 @@ from billing_core.money import exponent
 from billing_core.services import reports
 from billing_core.services.formatting import NOTHING, Reader
 
-Kind = Literal["text", "money", "count", "quantity", "date", "month", "status", "open", "time"]
+Kind = Literal["text", "money", "ratio", "count", "quantity", "date", "month", "status", "open", "time", "trend", "link"]
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
@@ -49,7 +49,8 @@ ROW_HEIGHT = 35
 class Column:
     """One column as it is shown: the field of the report, its heading, how it reads and what it means.
 
-    `is_zero_nothing` shows an amount of zero as a dash, where most rows have none.
+    `is_zero_nothing` shows an amount of zero as a dash, where most rows have none. In a column of kind
+    "link" `link_text` stands for the address; in one of kind "trend" the small charts have the `colour`.
     """
 
     field: str
@@ -58,6 +59,8 @@ class Column:
     help: str | None = None
     width: Literal["small", "medium", "large"] | int | None = None
     is_zero_nothing: bool = False
+    link_text: str | None = None
+    colour: Colour | None = None
 
 
 def status_label(status: str, days_past_due: int | None = None) -> str:
@@ -120,8 +123,20 @@ def _column(
             shown = pa.array([[w] if w else [] for w in values.to_pylist()], pa.list_(pa.string()))
             colours = [STATUS_COLOURS.get(w, "gray") for w in words]
             return shown, config.MultiselectColumn(column.label, options=words, color=colours, **common)
+        case "ratio":
+            return pc.round(values, 3), config.NumberColumn(column.label, format="percent", step=0.001, **common)
+        case "trend":
+            return values, config.BarChartColumn(column.label, color=column.colour, y_min=0, **common)
+        case "link":
+            return values, config.LinkColumn(column.label, display_text=column.link_text, **common)
         case _:
             return values, config.TextColumn(column.label, **common)
+
+
+def with_trends(table: pa.Table, field: str, trends: Sequence[Sequence[float | None]]) -> pa.Table:
+    """Return the table with a column of small charts added: a list of heights per row, the same length in each."""
+    heights = [[0.0 if value is None else value for value in trend] for trend in trends]
+    return table.append_column(field, pa.array(heights, pa.list_(pa.float64())))
 
 
 def with_texts(table: pa.Table, field: str, texts: Sequence[str | None]) -> pa.Table:
