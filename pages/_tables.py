@@ -18,29 +18,32 @@ import streamlit as st
 from billing_core.money import exponent
 from billing_core.services import reports
 from billing_core.services.formatting import NOTHING, Reader
+from billing_core.services.language import N_, _, n_
 
-Kind = Literal["text", "money", "ratio", "count", "quantity", "date", "month", "status", "open", "time", "trend", "link"]
+Kind = Literal[
+    "text", "money", "ratio", "count", "quantity", "date", "month", "status", "open", "time", "trend", "link"
+]
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
 STATUS_COLOURS: Mapping[str, Colour] = {
-    "Paid": "green",
-    "Succeeded": "green",
-    "Open": "blue",
-    "Draft": "gray",
-    "Void": "gray",
-    "Past due": "orange",
-    "Uncollectible": "red",
-    "Failed": "red",
-    "Failed attempt": "red",
-    "Payment failed": "red",
-    "Draft about to finalize": "blue",
-    "Occupied, not billed": "violet",
-    "Disputed": "red",
-    "Customer without a tenant": "violet",
-    "Payment": "green",
-    "Refund": "orange",
-    "Credit note": "orange",
+    N_("Paid"): "green",
+    N_("Succeeded"): "green",
+    N_("Open"): "blue",
+    N_("Draft"): "gray",
+    N_("Void"): "gray",
+    N_("Past due"): "orange",
+    N_("Uncollectible"): "red",
+    N_("Failed"): "red",
+    N_("Failed attempt"): "red",
+    N_("Payment failed"): "red",
+    N_("Draft about to finalize"): "blue",
+    N_("Occupied, not billed"): "violet",
+    N_("Disputed"): "red",
+    N_("Customer without a tenant"): "violet",
+    N_("Payment"): "green",
+    N_("Refund"): "orange",
+    N_("Credit note"): "orange",
 }
 ROW_HEIGHT = 35
 
@@ -121,7 +124,8 @@ def _column(
         case "status":
             words = sorted({w for w in values.to_pylist() if w})
             shown = pa.array([[w] if w else [] for w in values.to_pylist()], pa.list_(pa.string()))
-            colours = [STATUS_COLOURS.get(w, "gray") for w in words]
+            named = {_(word): colour for word, colour in STATUS_COLOURS.items()}
+            colours = [named.get(w, "gray") for w in words]
             return shown, config.MultiselectColumn(column.label, options=words, color=colours, **common)
         case "ratio":
             return pc.round(values, 3), config.NumberColumn(column.label, format="percent", step=0.001, **common)
@@ -224,7 +228,7 @@ def show(
     )
 
 
-def beside(report: reports.Report, reader: Reader, *, key: str, what: str) -> None:
+def beside(report: reports.Report, reader: Reader, *, key: str, what: str, also: Sequence[reports.Report] = ()) -> None:
     """Put the two things that go with every figure next to it: where it comes from, and its rows as a file.
 
     Args:
@@ -232,7 +236,9 @@ def beside(report: reports.Report, reader: Reader, *, key: str, what: str) -> No
         reader: for the as-of time.
         key: unique on the page.
         what: used in the file's name and the button's help.
+        also: other reports whose figures stand in the same table; they are explained with it.
     """
+    rows = report.table.num_rows
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button(
             "CSV",
@@ -243,23 +249,28 @@ def beside(report: reports.Report, reader: Reader, *, key: str, what: str) -> No
             on_click="ignore",
             type="tertiary",
             icon=":material/download:",
-            help=f"All {report.table.num_rows:,} rows of this report",
+            help=n_("The only row of this report", "All {count} rows of this report", rows, count=reader.number(rows)),
         )
-        explain(report, reader, key=key)
+        explain(report, reader, key=key, also=also)
 
 
-def explain(report: reports.Report, reader: Reader, *, key: str) -> None:
-    """Draw the "how is this computed" of a report: its definition, what each column means, as of when and in which
-    zone."""
-    with st.popover("How is this computed?", type="tertiary", icon=":material/help:", key=f"explain_{key}"):
-        st.markdown(f"**{report.title}**")
-        st.markdown(report.purpose)
-        st.caption("The columns of the file:")
-        st.markdown("\n".join(f"- **{c.name}** {_unit(c)}– {c.meaning}" for c in report.columns))
-        st.caption(
-            f"As of {reader.day(report.as_of.astimezone(reader.zone).date())}, days and months in {reader.zone.key}. "
-            f"On the command line: `billing report {report.name}`."
-        )
+def explain(report: reports.Report, reader: Reader, *, key: str, also: Sequence[reports.Report] = ()) -> None:
+    """Draw the "how is this computed" of a report, and of those shown with it: the definition, what each column means,
+    as of when and in which zone."""
+    with st.popover(_("How is this computed?"), type="tertiary", icon=":material/help:", key=f"explain_{key}"):
+        for one in (report, *also):
+            st.markdown(f"**{_(one.title)}**")
+            st.markdown(_(one.purpose))
+            st.caption(_("The columns of the file:"))
+            st.markdown("\n".join(f"- **{c.name}** {_unit(c)}– {_(c.meaning)}" for c in one.columns))
+            st.caption(
+                _(
+                    "As of {day}, days and months in {zone}. On the command line: `billing report {name}`.",
+                    day=reader.day(one.as_of.astimezone(reader.zone).date()),
+                    zone=reader.zone.key,
+                    name=one.name,
+                )
+            )
 
 
 def _unit(column: Any) -> str:

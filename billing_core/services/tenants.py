@@ -52,6 +52,4 @@ def matching(rows: Iterable[Mapping[str, object]], words: str, fields: Sequence[
         fields: where to look.
     """
     wanted = words.casefold().split()
-    return [
-        all(any(word in str(row[field] or "").casefold() for field in fields) for word in wanted) for row in rows
-    ]
+    return [all(any(word in str(row[field] or "").casefold() for field in fields) for word in wanted) for row in rows]
