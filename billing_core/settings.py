@@ -1,6 +1,7 @@
 """Every setting of the product, typed, in one place; read from the environment or `.env`.
 
-Nothing else reads the environment. `BILLING_` prefixes all but the names that the world already knows (`DATABASE_URL`, `STRIPE_*`).
+Nothing else reads the environment. `BILLING_` prefixes all but the names that the world already knows (`DATABASE_URL`,
+`STRIPE_*`).
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ class Settings(BaseSettings):
     )
     stripe_timeout_seconds: float = Field(default=15.0, gt=0, description="How long one call to Stripe may take.")
     stripe_calls_per_second: float | None = Field(
-        default=None, gt=0, description="Most calls per second to Stripe; unset: 80 live, 20 test, no limit in the demo."
+        default=None,
+        gt=0,
+        description="Most calls per second to Stripe; unset: 80 live, 20 test, no limit in the demo.",
     )
     reporting_timezone: str = Field(
         default="Europe/Copenhagen", description="The zone that decides which day and month an instant belongs to."
+    )
+    fx_max_age_days: int = Field(
+        default=35, ge=0, description="How many days old an exchange rate may be when an amount is converted."
     )
     host: str = Field(default="127.0.0.1", description="Address the web app listens on.")
     port: int = Field(default=8501, ge=0, le=65535, description="Port of the web app.")

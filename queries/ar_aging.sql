@@ -7,6 +7,7 @@
 -- params: as_of, today, tenant_id, currency
 -- sources: receivable_spans, tenants
 -- permission: reports.read
+-- converted_on: as_of
 -- columns:
 --   tenant_id | varchar | id | The tenant; empty when the customer belongs to none.
 --   currency | varchar | text | ISO code, lower case.

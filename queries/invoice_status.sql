@@ -6,6 +6,8 @@
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: invoices, receivable_spans
 -- permission: reports.read
+-- converted_on: month
+-- added: invoices_count
 -- columns:
 --   month | date | month | Month of finalization, of creation for drafts.
 --   currency | varchar | text | ISO code, lower case.

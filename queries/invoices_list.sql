@@ -6,6 +6,7 @@
 -- params: from_date, to_date, as_of, today, tenant_id, currency
 -- sources: invoices, receivable_spans, tenants, customers
 -- permission: reports.read
+-- converted_on: finalized_on
 -- columns:
 --   invoice_id | varchar | id | The invoice.
 --   number | varchar | text | Its number; drafts have none.

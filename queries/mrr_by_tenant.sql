@@ -8,6 +8,7 @@
 -- params: from_date, to_date, as_of, today, tenant_id, currency
 -- sources: mrr_spans, mrr_usage_spans, tenants
 -- permission: reports.read
+-- converted_on: month
 -- columns:
 --   month | date | month | First day of the month.
 --   tenant_id | varchar | id | The tenant; empty when the customer belongs to none.

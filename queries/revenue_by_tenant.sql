@@ -6,6 +6,7 @@
 -- params: from_date, to_date, as_of, today, tenant_id, currency
 -- sources: revenue_entries, revenue_items, tenants
 -- permission: reports.read
+-- converted_on: month
 -- columns:
 --   month | date | month | First day of the month, in the reporting time zone.
 --   tenant_id | varchar | id | The tenant; empty when the customer belongs to none.

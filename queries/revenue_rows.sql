@@ -5,6 +5,7 @@
 -- params: from_date, to_date, as_of, tenant_id, currency
 -- sources: revenue_entries, tenants, customers, invoices
 -- permission: reports.read
+-- converted_on: month
 -- columns:
 --   entry_on | date | date | The day the row counts on.
 --   month | date | month | First day of its month.

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def import_file(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="tenants, occupancies, usage, subscriptions or invoices.")
+        str, typer.Argument(metavar="KIND", help="tenants, occupancies, usage, subscriptions, invoices or fx_rates.")
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a header, separated by commas.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count everything, write nothing.")] = False,

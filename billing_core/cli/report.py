@@ -35,11 +35,6 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
-    XLSX = "xlsx"
-    PDF = "pdf"
-
-
-_BINARY = {Format.PARQUET: "Parquet", Format.XLSX: "A workbook", Format.PDF: "PDF"}
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +57,10 @@ def report(
         ),
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="One tenant only.")] = None,
+    reporting_currency: Annotated[
+        str | None,
+        typer.Option("--reporting-currency", metavar="ISO", help="Show amounts in this currency, by imported rates."),
+    ] = None,
     currency: Annotated[str | None, typer.Option("--currency", metavar="ISO", help="One currency only.")] = None,
     with_value: Annotated[
         list[str] | None,
@@ -90,8 +89,8 @@ def report(
     info = reports.describe(name)
     extra = dict(_pair(text) for text in with_value or [])
     _refuse_unknown(info, filters, extra)
-    if form in _BINARY and output is None and sys.stdout.isatty():
-        raise InvalidInputError(f"{_BINARY[form]} is not text: name a file with --output.")
+    if form is Format.PARQUET and output is None and sys.stdout.isatty():
+        raise InvalidInputError("Parquet is not text: name a file with --output.")
     with open_context(acting_as=acting_as) as context:
         result = reports.run(
             context.desk,
@@ -102,16 +101,16 @@ def report(
             to_date=given["to_date"],
             as_of=given["as_of"],
             known_at=known,
+            reporting_currency=reporting_currency,
             tenant_id=tenant,
             currency=currency,
             **extra,
         )
         if tenant is not None and result.table.num_rows == 0:
             _require_tenant(context, tenant)
-        content = _content(result, form, context)
     for note in result.notes:
         typer.echo(note, err=True)
-    _write(content, output)
+    _write(_content(result, form), output)
 
 
 def refresh(
@@ -184,17 +183,11 @@ def _require_tenant(context: Context, tenant: str) -> None:
         raise NotFoundError(f"There is no tenant '{tenant}'. See: billing report tenants_list")
 
 
-def _content(result: Report, form: Format, context: Context) -> bytes:
-    from billing_core.services import exports, reports
-    from billing_core.services.language import ENGLISH, reader_of
+def _content(result: Report, form: Format) -> bytes:
+    from billing_core.services import reports
 
     if form is Format.PARQUET:
         return reports.to_parquet(result)
-    if form is Format.XLSX:
-        return exports.to_xlsx(result)
-    if form is Format.PDF:
-        reader = reader_of(None, ENGLISH, context.desk.settings.zone)
-        return exports.to_pdf(exports.of_report(result, reader), reader)
     writers = {Format.CSV: reports.to_csv, Format.JSON: reports.to_json, Format.TABLE: reports.to_table}
     return writers[form](result).encode("utf-8")
 
@@ -217,8 +210,10 @@ def _print_list(infos: Sequence[ReportInfo]) -> None:
                 *(_OPTIONS[f] for f in info.filters),
                 *(f"--with {n}=…" for n in info.needs),
                 *(f"--with {n}={v}" for n, v in info.options.items()),
+                "--known-at",
+                *(["--reporting-currency"] if info.is_convertible else []),
             ]
         )
         typer.echo(f"{info.name}: {info.title}")
-        typer.echo(f"    takes: {takes or 'nothing'}")
+        typer.echo(f"    takes: {takes}")
         typer.echo(f"    columns: {', '.join(c.name for c in info.columns)}")

@@ -30,6 +30,7 @@ YEARS = (1900, 2199)
 
 WHOLE = re.compile(r"-?[0-9]{1,19}")
 DECIMAL = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,6})?")
+RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
 OFFSET = re.compile(r"(Z|[+-][0-9]{2}:?[0-9]{2})\Z")
@@ -140,6 +141,13 @@ def quantity(cell: str) -> Decimal:
     if not DECIMAL.fullmatch(cell) or Decimal(cell) < 0:
         raise CellError("a number in plain digits, 0 or more, with a point and at most 6 decimals")
     return abs(Decimal(cell))
+
+
+def rate(cell: str) -> Decimal:
+    """Read an exchange rate: above zero, at most 12 digits before and 12 after the point."""
+    if not RATE.fullmatch(cell) or Decimal(cell) <= 0:
+        raise CellError("a rate in plain digits, above 0, with a point and at most 12 decimals")
+    return Decimal(cell)
 
 
 def day(cell: str) -> date:

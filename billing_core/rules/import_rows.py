@@ -157,5 +157,16 @@ def payment(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any] | None:
     }
 
 
+def fx_rate(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of `fx_rates`: one unit of the base currency is `rate` units of the quote currency."""
+    return {
+        "rate_on": row["rate_on"],
+        "base_currency": row["base"],
+        "quote_currency": row["quote"],
+        "rate": row["rate"],
+        "source": SOURCE,
+    }
+
+
 def _date(instant: datetime | None, zone: ZoneInfo) -> Any:
     return None if instant is None else local_date(instant, zone)

@@ -1,4 +1,4 @@
-"""The five kinds of CSV file: which columns they have, what a cell may hold, and what a row must add up to.
+"""The six kinds of CSV file: which columns they have, what a cell may hold, and what a row must add up to.
 
 A file is UTF-8 with a header and commas. A byte order mark is accepted, because Excel writes one when it saves "CSV
 UTF-8" and the column would be right to the eye and wrong to the program. Columns may come in any order. Blank lines
@@ -21,16 +21,17 @@ from billing_core.periods import INTERVALS
 from billing_core.rules import cells
 from billing_core.rules.cells import CellError, Reader, optional
 
-KINDS = ("tenants", "occupancies", "usage", "subscriptions", "invoices")
+KINDS = ("tenants", "occupancies", "usage", "subscriptions", "invoices", "fx_rates")
 INVOICE_STATUSES = ("draft", "open", "paid", "uncollectible", "void")
 OPTIONAL_COLUMNS = {"usage": ("metadata",)}
-# The column that names a row; a usage event is named by its tenant and its key together.
+# The columns that name a row.
 KEY_COLUMNS = {
     "tenants": ("tenant_id",),
     "occupancies": ("occupancy_id",),
     "usage": ("tenant_id", "idempotency_key"),
     "subscriptions": ("subscription_id",),
     "invoices": ("invoice_id",),
+    "fx_rates": ("rate_on", "base", "quote"),
 }
 
 
@@ -117,6 +118,13 @@ def readers(kind: str, zone: ZoneInfo) -> dict[str, Reader]:
                 "status": cells.choice(*INVOICE_STATUSES),
                 "paid_at": optional(moment),
                 "paid_minor": optional(amount),
+            }
+        case "fx_rates":
+            return {
+                "rate_on": cells.day,
+                "base": cells.currency,
+                "quote": cells.currency,
+                "rate": cells.rate,
             }
     raise ValueError(f"no such kind: {kind}")
 
@@ -209,6 +217,8 @@ def _contradictions(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]
             yield "ended_at", "at or after started_at"
         if row["quantity"] * row["unit_amount_minor"] >= cells.BIGINT_LIMIT:
             yield "quantity", f"a quantity whose amount is below {cells.BIGINT_LIMIT} minor units"
+    if kind == "fx_rates" and row["base"] == row["quote"]:
+        yield "quote", f"another currency than the base ({row['base']})"
     if kind == "invoices":
         yield from _invoice_contradictions(row)
 

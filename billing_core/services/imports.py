@@ -75,11 +75,11 @@ class _Findings:
 def import_csv(
     database: Database, kind: str, source: Path, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False
 ) -> ImportResult:
-    """Import a file of one of the five kinds in one transaction, and note it in the audit log.
+    """Import a file of one of the six kinds in one transaction, and note it in the audit log.
 
     Args:
         database: migrated.
-        kind: tenants, occupancies, usage, subscriptions or invoices.
+        kind: tenants, occupancies, usage, subscriptions, invoices or fx_rates.
         source: the file.
         actor: who imports, by e-mail.
         zone: the reporting zone: dates of instants, and the start of a day where a date is given for an instant.
@@ -133,7 +133,7 @@ def _with_known_tenants(
     for row in rows:
         if isinstance(row, BadCell):
             findings.add(row)
-        elif kind != "tenants" and row.values["tenant_id"] not in known:
+        elif kind != "tenants" and "tenant_id" in row.values and row.values["tenant_id"] not in known:
             findings.add(
                 BadCell(row.line, "tenant_id", row.values["tenant_id"], "a known tenant: import the tenants first")
             )
@@ -154,24 +154,26 @@ def _import_usage(connection: sa.Connection, rows: Iterator[Row], findings: _Fin
 def _import_rows(
     connection: sa.Connection, kind: str, rows: Iterator[Row], findings: _Findings, zone: ZoneInfo, now: datetime
 ) -> UpsertCount:
-    (key,) = KEY_COLUMNS[kind]
-    line_of: dict[str, int] = {}
+    key = KEY_COLUMNS[kind]
+    line_of: dict[tuple[Any, ...], int] = {}
     accepted: list[dict[str, Any]] = []
     for row in rows:
-        row_key = row.values[key]
+        row_key = tuple(row.values[column] for column in key)
         if row_key in line_of:
-            findings.add(BadCell(row.line, key, row_key, f"a new id: it is on line {line_of[row_key]} already"))
+            new = "a new id" if len(key) == 1 else f"a new row for its {', '.join(key)}"
+            findings.add(BadCell(row.line, key[0], str(row_key[0]), f"{new}: it is on line {line_of[row_key]} already"))
             continue
         line_of[row_key] = row.line
         accepted.append(row.values)
     for table in MIRRORED_TOO.get(kind, ()):
-        _refuse_mirrored(connection, table, key, line_of, findings)
+        _refuse_mirrored(connection, table, key[0], {row_key[0]: line for row_key, line in line_of.items()}, findings)
     findings.refuse()
     writers: dict[str, Callable[[], UpsertCount]] = {
         "tenants": lambda: upsert(connection, tables.tenants, [import_rows.tenant(row, zone) for row in accepted]),
         "occupancies": lambda: upsert(connection, tables.occupancies, accepted),
         "subscriptions": lambda: _write_subscriptions(connection, accepted, zone, now),
         "invoices": lambda: _write_invoices(connection, accepted, zone),
+        "fx_rates": lambda: upsert(connection, tables.fx_rates, [import_rows.fx_rate(row) for row in accepted]),
     }
     return writers[kind]()
 

@@ -20,9 +20,11 @@ import pyarrow as pa
 from billing_core import money
 from billing_core.errors import InvalidInputError
 from billing_core.periods import end_of_day, local_date
+from billing_core.rules.fx import Rate, Rates
 from billing_core.services.access import Actor, authorize
 from billing_core.services.desk import Desk
 from billing_core.services.report_formats import to_csv, to_json, to_parquet, to_table
+from billing_core.services.reporting_currency import convert
 from billing_core.warehouse import Column, Header, Snapshot, Warehouse, headers
 
 __all__ = ["Report", "ReportInfo", "describe", "list_reports", "run", "to_csv", "to_json", "to_parquet", "to_table"]
@@ -45,6 +47,7 @@ class ReportInfo:
         options: values it takes besides, with what they are when left out (`basis`: `committed`).
         grain: columns that no two rows share.
         columns: in order.
+        is_convertible: whether its amounts can be shown in a reporting currency.
     """
 
     name: str
@@ -55,6 +58,7 @@ class ReportInfo:
     options: Mapping[str, str]
     grain: tuple[str, ...]
     columns: tuple[Column, ...]
+    is_convertible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ def run(
     tenant_id: str | None = None,
     currency: str | None = None,
     known_at: date | datetime | None = None,
+    reporting_currency: str | None = None,
     **extra: Any,
 ) -> Report:
     """Compute a report.
@@ -127,20 +132,21 @@ def run(
         currency: one currency only, in any case.
         known_at: what was recorded after this instant (aware), or after the end of this day, is left out, and the
             present is that instant; None: all that is known. Once the instant is settled the figures never change.
+        reporting_currency: show amounts in this currency, in any case, by the dated rates that were known; for reports
+            whose info says `is_convertible`. None: each in its own.
         **extra: what the report needs besides (`invoice_id`); what it does not name is ignored.
 
     Raises:
         ForbiddenError: the actor may not see it.
         InvalidInputError: the range ends before it begins, the currency is none, or `known_at` has no time zone.
-        QueryError: no such report, a needed value is missing, or there are no figures yet.
+        QueryError: no such report, a needed value is missing, there are no figures yet, or the report cannot be shown
+            in a reporting currency.
     """
     query = headers.header(name)
     authorize(desk, actor, query.permission)
     if from_date and to_date and to_date < from_date:
         raise InvalidInputError(f"The range ends on {to_date} before it begins on {from_date}.")
-    if currency is not None:
-        money.exponent(currency)
-        currency = currency.lower()
+    currency, into = _currency(currency), _currency(reporting_currency)
     zone = desk.settings.zone
     known = None if known_at is None else known_until(known_at, zone)
     present = now if known is None else min(now, known)
@@ -158,12 +164,30 @@ def run(
     snapshot = figures.snapshot()
     table = figures.run(name, params, known_at=known)
     notes = () if known is None else _known_notes(figures, snapshot, known)
-    as_of = known or snapshot.refreshed_at
+    columns, computed_at = query.columns, known or snapshot.refreshed_at
+    if into is not None:
+        rates = _rates(figures, known, desk.settings.fx_max_age_days)
+        converted = convert(query, table, rates, into, last_on=as_of or params["today"])
+        table, columns, notes = converted.table, converted.columns, notes + converted.notes
     asked = {key: str(value) for key, value in params.items() if key in query.params and value is not None}
     asked = {key: value for key, value in asked.items() if key not in _CLOCK}
     if known_at is not None:
-        asked["known_at"] = as_of.isoformat()
-    return Report(name, query.title, query.purpose, query.columns, table, as_of, snapshot.zone, notes, asked)
+        asked["known_at"] = computed_at.isoformat()
+    if into is not None:
+        asked["reporting_currency"] = into
+    return Report(name, query.title, query.purpose, columns, table, computed_at, snapshot.zone, notes, asked)
+
+
+def _currency(code: str | None) -> str | None:
+    if code is None:
+        return None
+    money.exponent(code)
+    return code.lower()
+
+
+def _rates(figures: Warehouse, known: datetime | None, max_age_days: int) -> Rates:
+    rows = figures.run("fx_rates", dict.fromkeys(FILTERS), known_at=known).to_pylist()
+    return Rates((Rate(r["rate_on"], r["base_currency"], r["quote_currency"], r["rate"]) for r in rows), max_age_days)
 
 
 def known_until(known_at: date | datetime, zone: ZoneInfo) -> datetime:
@@ -193,4 +217,14 @@ def _info(query: Header) -> ReportInfo:
     filters = tuple(p for p in FILTERS if p in query.params)
     needs = tuple(p for p in query.params if p not in FILTERS and p not in _CLOCK and p not in query.defaults)
     options = dict(query.defaults)
-    return ReportInfo(query.name, query.title, query.purpose, filters, needs, options, query.grain, query.columns)
+    return ReportInfo(
+        query.name,
+        query.title,
+        query.purpose,
+        filters,
+        needs,
+        options,
+        query.grain,
+        query.columns,
+        bool(query.converted_on),
+    )

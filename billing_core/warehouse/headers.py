@@ -12,6 +12,12 @@ Form, at the top of `queries/<name>.sql`:
     -- columns:
     --   tenant_id | varchar | id | The tenant.
 
+A report whose amounts may be shown in a reporting currency says before its columns which column dates a row, and which
+columns beside the amounts are summed when rows of several currencies become one:
+
+    -- converted_on: month
+    -- added: invoices_count
+
 Types are DuckDB's. A unit is `id`, `text`, `minor units`, `units`, `count`, `ratio`, `days`, `date`, `month`,
 `instant`, `yes/no`, `quantity`.
 """
@@ -30,6 +36,8 @@ UNITS = frozenset(
     ["id", "text", "minor units", "units", "count", "ratio", "days", "date", "month", "instant", "yes/no", "quantity"]
 )
 _FIELDS = ("title", "purpose", "grain", "params", "sources", "permission", "columns")
+_OPTIONAL = ("converted_on", "added")
+AS_OF = "as_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,9 @@ class Header:
         permission: what an actor needs to see it.
         columns: in order.
         sql: the whole text.
+        converted_on: the column by whose date amounts are converted to a reporting currency, or `as_of` for a balance
+            of that day; empty when the report stays in its currencies.
+        added: columns beside the amounts that are summed when rows of several currencies become one.
     """
 
     name: str
@@ -69,6 +80,8 @@ class Header:
     permission: str
     columns: tuple[Column, ...]
     sql: str
+    converted_on: str = ""
+    added: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -106,7 +119,7 @@ def parse(name: str, sql: str) -> Header:
             break
         content = line[2:]
         key, colon, rest = content.strip().partition(":")
-        if colon and content.startswith(" ") and not content.startswith("  ") and key in _FIELDS:
+        if colon and content.startswith(" ") and not content.startswith("  ") and key in (*_FIELDS, *_OPTIONAL):
             current = fields.setdefault(key, [])
             current.append(rest.strip())
         elif current is not None:
@@ -116,7 +129,7 @@ def parse(name: str, sql: str) -> Header:
     if missing := [f for f in _FIELDS if f not in fields]:
         raise ValueError(f"{name}.sql has no '{missing[0]}' in its header")
     params = [param.partition("=") for param in _listed(fields["params"])]
-    return Header(
+    header = Header(
         name=name,
         title=_joined(fields["title"]),
         purpose=_joined(fields["purpose"]),
@@ -127,7 +140,24 @@ def parse(name: str, sql: str) -> Header:
         permission=_joined(fields["permission"]),
         columns=tuple(_column(name, line) for line in fields["columns"] if line),
         sql=sql,
+        converted_on=_joined(fields.get("converted_on", [])),
+        added=_listed(fields.get("added", [])),
     )
+    _check_conversion(header)
+    return header
+
+
+def _check_conversion(header: Header) -> None:
+    kinds = {column.name: column.unit for column in header.columns}
+    dated = header.converted_on
+    if dated and (
+        kinds.get(dated, "date" if dated == AS_OF else "") not in ("date", "month") or "currency" not in kinds
+    ):
+        raise ValueError(f"{header.name}.sql: converted_on must name a date or month beside a currency, or as_of")
+    if header.added and (
+        not dated or any(kinds.get(name) not in ("count", "units", "quantity") for name in header.added)
+    ):
+        raise ValueError(f"{header.name}.sql: added must name counts or quantities of a report with converted_on")
 
 
 def _joined(lines: list[str]) -> str:

@@ -24,6 +24,7 @@ HEADERS = {
         "invoice_id,tenant_id,number,currency,subtotal_minor,tax_minor,total_minor,finalized_at,due_on,status,"
         "paid_at,paid_minor"
     ),
+    "fx_rates": "rate_on,base,quote,rate",
 }
 # (kind, rows without their header, dry_run) → result
 Import = Callable[..., ImportResult]

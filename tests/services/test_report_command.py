@@ -130,7 +130,8 @@ def test_a_tenant_without_rows_is_no_error(billing: Run) -> None:
 def test_the_list_names_every_report_and_needs_no_data(billing: Run) -> None:
     """Without Postgres or a warehouse."""
     output = billing("report", "--list").stdout
-    assert "revenue_monthly: Revenue per month\n    takes: --from, --to, --as-of, --tenant, --currency\n" in output
+    takes = "--from, --to, --as-of, --tenant, --currency, --known-at, --reporting-currency"
+    assert f"revenue_monthly: Revenue per month\n    takes: {takes}\n" in output
     assert "takes: --with invoice_id=…" in output
 
 
