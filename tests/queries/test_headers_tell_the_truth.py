@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from billing_core.store import tables
 from billing_core.warehouse import headers, versions
 
 NAMED = {"invoice_id": "in_1"}
@@ -35,6 +36,54 @@ def two_currency_company(company: Any) -> None:
     company.invoice("in_void", "t2", 700, status="void", finalized="2026-03-03", voided="2026-04-04", currency="eur")
     company.invoice("in_bad", "t1", 900, status="uncollectible", finalized="2026-05-03", written_off="2026-11-04")
     company.invoice("in_draft", "t1", 100, status="draft", finalized=None, created="2026-11-21")
+    accounting(company)
+
+
+def accounting(company: Any) -> None:
+    """A line with a period, a payout with what it carries, and credit on a customer's balance, in both currencies."""
+    for tenant, currency, invoice in (("t1", "dkk", "in_0"), ("t2", "eur", "in_1")):
+        company.add(
+            tables.customers, customer_id=f"cus_{tenant}", tenant_id=tenant, currency=currency, balance_minor=-5
+        )
+        company.add(
+            tables.invoice_lines,
+            invoice_line_id=f"il_{tenant}",
+            invoice_id=invoice,
+            position=0,
+            amount_minor=800,
+            currency=currency,
+            period_start_at="2026-01-10",
+            period_end_at="2026-03-10",
+        )
+        company.add(
+            tables.payouts,
+            payout_id=f"po_{tenant}",
+            currency=currency,
+            amount_minor=90,
+            status="paid",
+            created_at="2026-02-03",
+        )
+        company.add(
+            tables.balance_transactions,
+            balance_transaction_id=f"txn_{tenant}",
+            type="charge",
+            payout_id=f"po_{tenant}",
+            currency=currency,
+            amount_minor=100,
+            fee_minor=10,
+            net_minor=90,
+            created_at="2026-02-01",
+        )
+        company.add(
+            tables.customer_balance_transactions,
+            customer_balance_transaction_id=f"cbtxn_{tenant}",
+            customer_id=f"cus_{tenant}",
+            type="adjustment",
+            currency=currency,
+            amount_minor=-5,
+            ending_balance_minor=-5,
+            created_at="2026-02-01",
+        )
 
 
 def described(company: Any, name: str) -> list[tuple[str, str]]:
