@@ -20,6 +20,8 @@ import streamlit as st
 
 from billing_core.money import to_major
 from billing_core.services.formatting import Reader
+from billing_core.services.language import _
+from pages import _print
 
 # The same colour for the same thing on every page.
 INVOICED = "#000001"
@@ -74,7 +76,9 @@ def month_axis(months: Sequence[date], reader: Reader, today: date) -> Axis:
     return Axis(
         keys=[m.isoformat() for m in months],
         labels=[reader.short_month(m) for m in months],
-        long_labels=[reader.month(m) + (" so far" if m == current else "") for m in months],
+        long_labels=[
+            _("{month} so far", month=reader.month(m)) if m == current else reader.month(m) for m in months
+        ],
         unfinished=frozenset(i for i, m in enumerate(months) if m >= current),
     )
 
@@ -327,7 +331,7 @@ def heat_map(
 def heading(title: str, subtitle: str) -> None:
     """Say above a chart what it shows, and below that in small its unit, its zone and what can be clicked."""
     with st.container(gap=None):
-        st.subheader(title, anchor=False)
+        _print.heading(title)
         st.caption(subtitle)
 
 
@@ -346,6 +350,7 @@ def chart(
         alt: what a reader who cannot see it needs to know, made from the data (`alt_text`).
         on_click: called with the custom data of the clicked mark, or with an empty list when the choice is taken back.
     """
+    _print.add(lambda: _print.chart_part(figure, alt))
     if on_click is None:
         st.plotly_chart(figure, key=key, alt=alt, config=CONFIG)
         return
@@ -362,14 +367,20 @@ def alt_text(title: str, axis: Axis, series: Sequence[Series]) -> str:
     """Describe a chart in one or two sentences: what, from when to when, the ends and the highest value of each
     series."""
     if not axis.keys:
-        return f"{title}: no data."
-    parts = [f"{title}, {axis.long_labels[0]} to {axis.long_labels[-1]}."]
+        return _("{title}: no data.", title=title)
+    parts = [_("{title}, {first} to {last}.", title=title, first=axis.long_labels[0], last=axis.long_labels[-1])]
     for one in series:
         known = [i for i, v in enumerate(one.values) if v is not None]
         if known:
             top = max(known, key=lambda i: one.values[i] or 0)
             parts.append(
-                f"{one.name}: first {one.texts[known[0]]}, last {one.texts[known[-1]]}, "
-                f"highest {one.texts[top]} in {axis.long_labels[top]}."
+                _(
+                    "{name}: first {first}, last {last}, highest {highest} in {when}.",
+                    name=one.name,
+                    first=one.texts[known[0]],
+                    last=one.texts[known[-1]],
+                    highest=one.texts[top],
+                    when=axis.long_labels[top],
+                )
             )
     return " ".join(parts)

@@ -15,6 +15,7 @@ from datetime import date
 import streamlit as st
 
 from billing_core.services.language import _
+from pages import _print
 
 NOTES = "_filter_notes"
 
@@ -104,7 +105,9 @@ def choice(
         st.selectbox(label, options, format_func=name, key=key, on_change=changed, help=help)
     # What a browser sends is not proof of anything: only a known option is passed on.
     drawn = st.session_state[key]
-    return drawn if drawn in options else default
+    chosen = drawn if drawn in options else default
+    _print.asked(label, name(chosen))
+    return chosen
 
 
 def several(

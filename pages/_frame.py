@@ -22,7 +22,7 @@ from billing_core.services.desk import Desk
 from billing_core.services.formatting import Reader
 from billing_core.services.language import N_, _, reader_of
 from billing_core.settings import Mode
-from pages import _desk, _filters, _language, _people, _tables
+from pages import _desk, _filters, _language, _people, _print, _tables
 from pages._registry import BY_NAME, PageSpec
 
 log = logging.getLogger("billing_desk.pages")
@@ -99,7 +99,9 @@ def show(name: str, body: Callable[[Page], None]) -> None:
         page = Page(spec, desk.pinned(), actor, reader, datetime.now(UTC))
         _head(page)
         remarks = st.container()
-        body(page)
+        with _print.gathering() as gathered:
+            body(page)
+        _print.offer(name, _(spec.title), gathered, reader, page.desk.warehouse.snapshot().refreshed_at)
         with remarks:
             _filters.show_notes()
     except ForbiddenError as error:

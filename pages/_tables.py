@@ -17,8 +17,10 @@ import streamlit as st
 
 from billing_core.money import exponent
 from billing_core.services import reports
+from billing_core.services.exports import unit_name
 from billing_core.services.formatting import NOTHING, Reader
-from billing_core.services.language import N_, _, n_
+from billing_core.services.language import N_, _
+from pages import _files, _print
 
 Kind = Literal[
     "text", "money", "ratio", "count", "quantity", "date", "month", "status", "open", "time", "trend", "link"
@@ -69,8 +71,12 @@ class Column:
 def status_label(status: str, days_past_due: int | None = None) -> str:
     """Return Stripe's status as a word; an open invoice beyond its due date is past due."""
     if status == "open" and days_past_due is not None and days_past_due > 0:
-        return "Past due"
-    return status.replace("_", " ").capitalize()
+        status = "past due"
+    return _(_plain(status))
+
+
+def _plain(code: str) -> str:
+    return code.replace("_", " ").capitalize()
 
 
 def to_decimal(minor: pa.ChunkedArray | pa.Array, currency: str) -> pa.ChunkedArray | pa.Array:
@@ -152,9 +158,7 @@ def with_texts(table: pa.Table, field: str, texts: Sequence[str | None]) -> pa.T
 
 def with_labels(table: pa.Table, field: str, labels: Mapping[str, str]) -> pa.Table:
     """Return the table with the codes of a column as words; a code without one is shown as plain words."""
-    return with_texts(
-        table, field, [labels.get(v, str(v).replace("_", " ").capitalize()) for v in table[field].to_pylist()]
-    )
+    return with_texts(table, field, [_(labels.get(v, _plain(str(v)))) for v in table[field].to_pylist()])
 
 
 def with_codes(table: pa.Table) -> pa.Table:
@@ -215,6 +219,7 @@ def show(
                 help=column.help,
                 width=column.width,
             )
+    _print.add(lambda: _print.table_part(table, columns, currency, reader))
     height = ROW_HEIGHT * (min(table.num_rows, rows) + 1) + 2
     st.dataframe(
         pa.table(arrays),
@@ -238,19 +243,8 @@ def beside(report: reports.Report, reader: Reader, *, key: str, what: str, also:
         what: used in the file's name and the button's help.
         also: other reports whose figures stand in the same table; they are explained with it.
     """
-    rows = report.table.num_rows
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.download_button(
-            "CSV",
-            data=lambda: reports.to_csv(report),
-            file_name=f"{what}.csv",
-            mime="text/csv",
-            key=f"csv_{key}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-            help=n_("The only row of this report", "All {count} rows of this report", rows, count=reader.number(rows)),
-        )
+        _files.offer(report, reader, key=key, what=what)
         explain(report, reader, key=key, also=also)
 
 
@@ -274,4 +268,4 @@ def explain(report: reports.Report, reader: Reader, *, key: str, also: Sequence[
 
 
 def _unit(column: Any) -> str:
-    return f"({column.unit}) " if column.unit else ""
+    return f"({unit_name(column.unit)}) " if column.unit else ""

@@ -17,6 +17,7 @@ from billing_core.services.exports.document import (
     of_report,
 )
 from billing_core.services.exports.pdf import to_pdf
+from billing_core.services.exports.words import unit as unit_name
 from billing_core.services.exports.xlsx import to_xlsx
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "of_report",
     "to_pdf",
     "to_xlsx",
+    "unit_name",
 ]
