@@ -47,6 +47,13 @@ PAGES = (
         N_("What was invoiced, credited and collected, by month and currency."),
     ),
     PageSpec(
+        "recurring",
+        N_("Recurring revenue"),
+        N_("Finance"),
+        "reports.read",
+        N_("How monthly recurring revenue moves, and how much of it stays."),
+    ),
+    PageSpec(
         "invoices",
         N_("Invoices"),
         N_("Finance"),

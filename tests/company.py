@@ -68,7 +68,7 @@ def build(
 
     The first tenant's latest invoice is past due, the second's failed to be charged (it has no due date), the third
     got a credit note and a refund three months ago; the last month's invoices of the others are open and not due.
-    Every fourth tenant pays in the second currency.
+    Every fourth tenant pays in the second currency. Recurring revenue begins one tenant a month (`_item_versions`).
 
     Args:
         database: migrated and empty.
@@ -124,6 +124,40 @@ def _subscriptions(database: Database, people: Sequence[tuple[str, str, str]], f
         for tenant_id, _, currency in people[:-1]
     ]
     insert(database, t.subscriptions, rows)
+    insert(database, t.subscription_item_versions, _item_versions(people[:-1], first))
+
+
+def _item_versions(people: Sequence[tuple[str, str, str]], first: date) -> list[dict[str, Any]]:
+    """The flat fee of each: the n-th tenant's from the n-th month; the third's ends with month 11, the sixth gets a
+    second one in month 13."""
+    spans = [(n, n, 12 if n == 2 else None) for n in range(len(people))]
+    if len(people) > 5:
+        spans.append((5, 13, None))
+    rows = []
+    for tenant, starts, ends in spans:
+        tenant_id, _, currency = people[tenant]
+        from_on, to_on = add_months(first, starts), None if ends is None else add_months(first, ends)
+        rows.append(
+            {
+                "version_id": f"v_{tenant_id}_{starts}",
+                "tenant_id": tenant_id,
+                "subscription_id": f"sub_{tenant_id}",
+                "subscription_item_id": f"si_{tenant_id}_{starts}",
+                "product": "flat",
+                "period_amount_minor": FLAT_MINOR,
+                "currency": currency,
+                "interval": "month",
+                "interval_count": 1,
+                "usage_type": "licensed",
+                "status": "active",
+                "valid_from": noon(from_on),
+                "valid_from_on": from_on,
+                "valid_to": to_on and noon(to_on),
+                "valid_to_on": to_on,
+                "source": "import",
+            }
+        )
+    return rows
 
 
 def _occupancies(database: Database, people: Sequence[tuple[str, str, str]], first: date, months: int) -> None:

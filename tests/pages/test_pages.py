@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from billing_core.periods import add_months, month_of
 from billing_core.services.access import DEMO_STAFF
-from pages._registry import PAGES
+from pages._registry import BY_NAME, PAGES
 from tests import company
 
 Open = Callable[..., AppTest]
@@ -38,7 +38,7 @@ def test_a_page_with_data_shows_figures_and_no_error(company_app: Open, name: st
     app = company_app(name)
     assert not app.exception
     assert not app.error
-    assert app.title[0].value.lower() == name
+    assert app.title[0].value == BY_NAME[name].title
     assert len(app.dataframe) + len(app.get("plotly_chart")) > 0
 
 

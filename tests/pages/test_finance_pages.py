@@ -1,0 +1,78 @@
+"""Recurring revenue and receivables of a company whose figures are known: said, drilled, and adding up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from streamlit.testing.v1 import AppTest
+
+from billing_core.periods import add_months, month_of
+from tests import company
+from tests.pages.test_pages import said
+
+Open = Callable[..., AppTest]
+TODAY = datetime.now(UTC).astimezone(ZoneInfo("Europe/Copenhagen")).date()
+FLAT = company.FLAT_MINOR
+# Kroner: tenants 0, 1, 4, 5, 6, 8, 9 and 10, of whom the sixth has two fees; the third has left.
+MRR = 9 * FLAT
+
+
+def money(minor: int) -> str:
+    """An amount as an Englishman reads it."""
+    return f"{'-' if minor < 0 else ''}{abs(minor) // 100:,}.{abs(minor) % 100:02}"
+
+
+def month(number: int) -> str:
+    """The n-th month of the company as it stands in a link; its last invoiced one is 13, the running one 14."""
+    return add_months(month_of(TODAY), number - 14).isoformat()
+
+
+def test_recurring_revenue_is_said_for_a_month_and_a_year(company_app: Open) -> None:
+    """Nine flat fees of eight tenants; the year is twelve times the month."""
+    text = said(company_app("recurring"))
+    assert f"**{MRR // 100:,} DKK** a month, **{12 * MRR // 100:,} DKK** a year from 8 tenants" in text
+
+
+def test_each_movement_is_drilled_to_tenants_that_add_up_to_it(company_app: Open) -> None:
+    """The third tenant was lost in month 12, the sixth grew in month 13; balances are the tenants at each end."""
+    lost = company_app("recurring", month=month(12), move="churn")
+    assert f"Lost: **{money(-FLAT)} DKK**. The row below is {money(-FLAT)} DKK." in said(lost)
+    assert lost.dataframe[0].value["tenant_name"].tolist() == [f"{company.NAMES[2]} ›"]
+    grown = company_app("recurring", month=month(13), move="expansion")
+    assert f"Expansion: **{money(FLAT)} DKK**. The row below is {money(FLAT)} DKK." in said(grown)
+    end = company_app("recurring", move="closing")
+    assert f"At the end: **{money(MRR)} DKK**. The 8 rows below add up to {money(MRR)} DKK." in said(end)
+
+
+def test_retention_of_a_month_shows_both_sums_it_is_made_of(company_app: Open) -> None:
+    """In month 12 one of nine tenants left; in month 13 the rest stayed and one doubled."""
+    assert f"{money(8 * FLAT)} DKK at the end ÷ {money(9 * FLAT)} DKK at the start" in said(
+        company_app("recurring", view="retention", month=month(12))
+    )
+    text = said(company_app("recurring", view="retention", month=month(13)))
+    assert "Net retention **112.5 %**" in text
+    assert "Gross retention **100.0 %**" in text
+    assert "0 of 8 tenants were lost" in text
+
+
+def test_a_cell_of_the_cohorts_leads_to_its_tenants_also_those_that_left(company_app: Open) -> None:
+    """The third tenant began in month 2 and is gone twelve months later: the row is there, with nothing."""
+    text = said(company_app("recurring", view="cohorts", period="all", cohort=month(2), after="12"))
+    assert "**0** of 1 tenant has recurring revenue." in text
+    assert "Recurring revenue: **0.00 DKK**. The row below is 0.00 DKK." in text
+
+
+def test_recurring_revenue_keeps_currencies_apart(company_app: Open) -> None:
+    """Two tenants pay in euro."""
+    text = said(company_app("recurring", currency="eur"))
+    assert f"**{2 * FLAT // 100:,} EUR** a month" in text
+    assert "DKK" not in text
+
+
+def test_a_link_with_a_movement_or_cell_that_does_not_exist_shows_the_page(company_app: Open) -> None:
+    """Nothing of it is taken over."""
+    app = company_app("recurring", move="<script>", cohort="2026-01-01", after="⁷", view="cohorts", period="all")
+    assert not app.exception
+    assert not app.error
