@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Value = TypeVar("Value", int, Decimal)
 
@@ -53,3 +54,29 @@ def matching(rows: Iterable[Mapping[str, object]], words: str, fields: Sequence[
     """
     wanted = words.casefold().split()
     return [all(any(word in str(row[field] or "").casefold() for field in fields) for word in wanted) for row in rows]
+
+
+def change(rows: Iterable[Mapping[str, Decimal]]) -> Decimal:
+    """Return what the changes of some movers of one metric come to together."""
+    return sum((row["change_quantity"] for row in rows), Decimal(0))
+
+
+def added(table: pa.Table, field: str) -> Decimal:
+    """Return the sum of a column of quantities, exact; 0 without rows."""
+    return sum((value for value in table[field].to_pylist() if value is not None), Decimal(0))
+
+
+def days_behind(later: pa.Table, earlier: pa.Table) -> pa.Table:
+    """Return the days behind a change between two months, with `signed_quantity`, which adds up to it.
+
+    Args:
+        later: `usage_rows` of one tenant and metric for the later month.
+        earlier: the same for the earlier month, as of its last day that is compared.
+    """
+    parts = []
+    for table, sign in ((later, 1), (earlier, -1)):
+        rows = table.filter(pc.equal(table["part"], "this"))
+        counted = rows["counted_quantity"]
+        signed = counted if sign > 0 else pc.negate(counted)
+        parts.append(rows.append_column("signed_quantity", pc.cast(signed, counted.type)))
+    return pa.concat_tables(parts)
