@@ -15,53 +15,19 @@
 --   collected_60_ratio | decimal(18,6) | ratio | Paid within 60 days.
 --   collected_90_ratio | decimal(18,6) | ratio | Paid within 90 days.
 --   collected_minor | bigint | minor units | Paid up to the as-of day.
-with clock as (
-    select coalesce(cast($as_of as date), $today) as on_day
-),
-
-issued as (
+with cohorts as (
     select
-        i.invoice_id,
-        i.currency,
-        i.finalized_on,
-        month_of(i.finalized_on) as cohort_month,
-        i.total_minor
-    from invoice_facts as i
-    inner join clock as c on i.finalized_on <= c.on_day and (i.void_on is null or i.void_on > c.on_day)
-    where
-        matches(i.tenant_id, $tenant_id)
-        and matches(i.currency, $currency)
-        and in_window(i.finalized_on, $from_date, $to_date, null)
-),
-
-paid as (
-    select
-        p.invoice_id,
-        sum(case when p.paid_on <= i.finalized_on then p.amount_minor else 0 end) as paid_0_minor,
-        sum(case when p.paid_on <= i.finalized_on + 30 then p.amount_minor else 0 end) as paid_30_minor,
-        sum(case when p.paid_on <= i.finalized_on + 60 then p.amount_minor else 0 end) as paid_60_minor,
-        sum(case when p.paid_on <= i.finalized_on + 90 then p.amount_minor else 0 end) as paid_90_minor,
-        sum(p.amount_minor) as paid_minor
-    from paid_payments as p
-    inner join issued as i on p.invoice_id = i.invoice_id
-    inner join clock as c on p.paid_on <= c.on_day
-    group by p.invoice_id
-),
-
-cohorts as (
-    select
-        i.cohort_month,
-        i.currency,
-        (select on_day from clock) - max(i.finalized_on) as youngest_days,
-        sum_minor(i.total_minor) as invoiced_minor,
-        sum_minor(p.paid_0_minor) as paid_0_minor,
-        sum_minor(p.paid_30_minor) as paid_30_minor,
-        sum_minor(p.paid_60_minor) as paid_60_minor,
-        sum_minor(p.paid_90_minor) as paid_90_minor,
-        sum_minor(p.paid_minor) as paid_minor
-    from issued as i
-    left join paid as p on i.invoice_id = p.invoice_id
-    group by i.cohort_month, i.currency
+        cohort_month,
+        currency,
+        min(age_days) as youngest_days,
+        sum_minor(total_minor) as invoiced_minor,
+        sum_minor(paid_0_minor) as paid_0_minor,
+        sum_minor(paid_30_minor) as paid_30_minor,
+        sum_minor(paid_60_minor) as paid_60_minor,
+        sum_minor(paid_90_minor) as paid_90_minor,
+        sum_minor(paid_minor) as paid_minor
+    from collected_invoices($from_date, $to_date, $as_of, $today, $tenant_id, $currency)
+    group by cohort_month, currency
 )
 
 select

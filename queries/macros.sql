@@ -186,3 +186,53 @@ select
     try_cast(nullif(regexp_extract(number, '\d{1,18}$'), '') as bigint) as sequence_number
 from invoice_facts
 where finalized_on is not null;
+
+-- Each invoice finalized by the as-of day (today unless told) and not void then, with what had been paid for it within so many days of its
+-- finalization: the rows behind the collection ratios.
+create or replace macro collected_invoices(from_date, to_date, as_of, today, wanted_tenant, wanted_currency) as table
+with clock as (
+    select coalesce(cast(as_of as date), cast(today as date)) as on_day
+),
+
+issued as (
+    select
+        i.invoice_id,
+        i.number,
+        i.tenant_id,
+        i.customer_id,
+        i.currency,
+        i.finalized_on,
+        month_of(i.finalized_on) as cohort_month,
+        i.total_minor,
+        c.on_day
+    from invoice_facts as i
+    inner join clock as c on i.finalized_on <= c.on_day and (i.void_on is null or i.void_on > c.on_day)
+    where
+        matches(i.tenant_id, wanted_tenant)
+        and matches(i.currency, wanted_currency)
+        and in_window(i.finalized_on, from_date, to_date, null)
+),
+
+paid as (
+    select
+        p.invoice_id,
+        sum(case when p.paid_on <= i.finalized_on then p.amount_minor else 0 end) as paid_0_minor,
+        sum(case when p.paid_on <= i.finalized_on + 30 then p.amount_minor else 0 end) as paid_30_minor,
+        sum(case when p.paid_on <= i.finalized_on + 60 then p.amount_minor else 0 end) as paid_60_minor,
+        sum(case when p.paid_on <= i.finalized_on + 90 then p.amount_minor else 0 end) as paid_90_minor,
+        sum(p.amount_minor) as paid_minor
+    from paid_payments as p
+    inner join issued as i on p.invoice_id = i.invoice_id and p.paid_on <= i.on_day
+    group by p.invoice_id
+)
+
+select
+    i.* exclude (on_day),
+    i.on_day - i.finalized_on as age_days,
+    cast(coalesce(p.paid_0_minor, 0) as bigint) as paid_0_minor,
+    cast(coalesce(p.paid_30_minor, 0) as bigint) as paid_30_minor,
+    cast(coalesce(p.paid_60_minor, 0) as bigint) as paid_60_minor,
+    cast(coalesce(p.paid_90_minor, 0) as bigint) as paid_90_minor,
+    cast(coalesce(p.paid_minor, 0) as bigint) as paid_minor
+from issued as i
+left join paid as p on i.invoice_id = p.invoice_id;
