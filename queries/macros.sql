@@ -32,6 +32,14 @@ create or replace macro ratio(part, whole) as
         else cast(divide_minor(cast(part as hugeint) * 1000000 * sign(whole), abs(whole)) * 0.000001::decimal(7, 6) as decimal(18, 6))
     end;
 
+-- A text as it is searched: lower case, no accents, Danish letters written out, single spaces.
+create or replace macro fold_text(value) as
+    strip_accents(
+        replace(
+            replace(replace(lower(nfc_normalize(regexp_replace(value, '\s+', ' ', 'g'))), 'å', 'aa'), 'æ', 'ae'), 'ø', 'oe'
+        )
+    );
+
 -- A sum of minor units as the 64-bit number that it is.
 create or replace macro sum_minor(amount) as cast(coalesce(sum(amount), 0) as bigint);
 

@@ -3,7 +3,8 @@
 `queries/macros.sql` holds definitions that several datasets use (one definition per number); `queries/prepared/*.sql`
 hold shapes that are costly to build and cheap to keep, each a single SELECT whose file name is the table's name. A
 prepared table is rebuilt when one of the tables it names under `sources` has changed. `queries/macros_on_prepared.sql`
-holds definitions on top of those (DuckDB looks a macro's tables up when it is created).
+holds definitions on top of those (DuckDB looks a macro's tables up when it is created), and `queries/macros_on_usage.sql`
+those of usage on top of both.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 QUERIES = Path(__file__).resolve().parents[2] / "queries"
+ON_PREPARED = ("macros_on_prepared", "macros_on_usage")
 _SOURCES = re.compile(r"^-- sources:\s*(.+)$", re.MULTILINE)
 
 
@@ -28,7 +30,7 @@ class Prepared:
 
 
 def macros(name: str = "macros") -> str:
-    """Return the text of the shared macros: `macros`, or `macros_on_prepared`."""
+    """Return the text of shared macros: `macros`, or one of those in `ON_PREPARED`."""
     return (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -46,7 +48,7 @@ def prepared() -> list[Prepared]:
 
 def text() -> str:
     """Return everything that shapes a published file, for its digest."""
-    return "\n".join([macros(), macros("macros_on_prepared"), *(p.name + "\n" + p.sql for p in prepared())])
+    return "\n".join([macros(), *(macros(n) for n in ON_PREPARED), *(p.name + "\n" + p.sql for p in prepared())])
 
 
 def install(connection: duckdb.DuckDBPyConnection, changed: frozenset[str] | None) -> None:
@@ -64,4 +66,5 @@ def install(connection: duckdb.DuckDBPyConnection, changed: frozenset[str] | Non
             connection.execute(f"create or replace table {table.name} as\n{table.sql}")
             touched.add(table.name)
     if changed is None:
-        connection.execute(macros("macros_on_prepared"))
+        for name in ON_PREPARED:
+            connection.execute(macros(name))
