@@ -86,7 +86,7 @@ def listen_to(ask: Callable[[], str | None]) -> None:
 @lru_cache(maxsize=8)
 def _catalogue(language: str) -> gettext.NullTranslations:
     path = LOCALE_DIR / language / "LC_MESSAGES" / f"{DOMAIN}.po"
-    if language == ENGLISH or not path.exists():
+    if language == ENGLISH or language not in LANGUAGES or not path.exists():
         return gettext.NullTranslations()
     with path.open("rb") as file:
         catalogue = read_po(file, locale=language, domain=DOMAIN)

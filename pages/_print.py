@@ -84,6 +84,12 @@ def heading(text: str) -> None:
     gathered_heading(text)
 
 
+def section(text: str) -> None:
+    """Draw a small title."""
+    st.markdown(f"**{text}**")
+    gathered_heading(text)
+
+
 def gathered_heading(text: str) -> None:
     """Remember a title that is drawn elsewhere."""
     add(lambda: Sentence(plain(text), is_heading=True))

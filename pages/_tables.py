@@ -71,8 +71,13 @@ class Column:
 def status_label(status: str, days_past_due: int | None = None) -> str:
     """Return Stripe's status as a word; an open invoice beyond its due date is past due."""
     if status == "open" and days_past_due is not None and days_past_due > 0:
-        status = "past due"
+        status = "past_due"
     return _(_plain(status))
+
+
+def status_colour(word: str) -> Colour:
+    """Return the colour of a status as it is shown, in the language being spoken."""
+    return next((colour for known, colour in STATUS_COLOURS.items() if _(known) == word), "gray")
 
 
 def _plain(code: str) -> str:

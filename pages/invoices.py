@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pyarrow.compute as pc
-import streamlit as st
 
 from billing_core import money
-from pages import _currency, _filters, _frame, _invoice, _tables
+from billing_core.services.language import N_, _, n_
+from pages import _currency, _filters, _frame, _invoice, _print, _tables
 from pages._frame import Page
 
 STATUSES = ("past_due", "open", "draft", "paid", "uncollectible", "void")
-STATUS_HELP = (
+STATUS_HELP = N_(
     "Past due is an open invoice beyond its due date. Void and uncollectible ones are no longer expected to be paid."
 )
 
@@ -26,39 +27,47 @@ def _statuses(table: Any) -> list[str]:
     ]
 
 
-def _filtered(page: Page, table: Any) -> tuple[Any, str, str]:
-    """Draw the filters and return the rows that pass, the currency and the status chosen."""
+def _filtered(page: Page, table: Any) -> tuple[Any, str]:
+    """Draw the filters and return the rows that pass, and the currency chosen."""
     statuses = _statuses(table)
     table = _tables.with_texts(table, "state", statuses)
     counts = {s: statuses.count(s) for s in STATUSES}
     names = dict(zip(table["tenant_id"].to_pylist(), table["tenant_name"].to_pylist(), strict=True))
     months = sorted({d.replace(day=1).isoformat() for d in table["finalized_on"].to_pylist() if d}, reverse=True)
-    labels = {"all": f"All {page.reader.number(table.num_rows)}"}
+    labels = {"all": _("All {count}", count=page.reader.number(table.num_rows))}
     labels |= {s: f"{_tables.status_label(s)} {page.reader.number(n)}" for s, n in counts.items() if n}
     status = _filters.choice(
-        "Status", "status", list(labels), default="all", name=labels.__getitem__, as_segments=True, help=STATUS_HELP
+        _("Status"),
+        "status",
+        list(labels),
+        default="all",
+        name=labels.__getitem__,
+        as_segments=True,
+        help=_(STATUS_HELP),
     )
     with _filters.row():
-        number = _filters.words("Invoice number", "q", placeholder="Part of a number")
+        number = _filters.words(_("Invoice number"), "q", placeholder=_("Part of a number"))
         by_name = sorted((t for t in names if t), key=lambda t: (names[t] or t).casefold())
         tenant = _filters.choice(
-            "Tenant",
+            _("Tenant"),
             "tenant",
             ["", *by_name],
             default="",
-            name=lambda t: (names.get(t) or t) if t else "All tenants",
+            name=lambda t: (names.get(t) or t) if t else _("All tenants"),
         )
-        month = _filters.choice("Finalized in", "month", ["", *months], default="", name=lambda m: _month_name(page, m))
+        month = _filters.choice(
+            _("Finalized in"), "month", ["", *months], default="", name=lambda m: _month_name(page, m)
+        )
         codes = _currency.known(table["currency"].to_pylist())
         currency = codes[0]
         if len(codes) > 1:
             options = [_currency.EVERY, *codes]
             currency = _filters.choice(
-                "Currency",
+                _("Currency"),
                 "currency",
                 options,
                 default=_currency.EVERY,
-                name=lambda c: "All currencies" if c == _currency.EVERY else c.upper(),
+                name=lambda c: _("All currencies") if c == _currency.EVERY else c.upper(),
             )
     if status != "all":
         table = table.filter(pc.equal(table["state"], status))
@@ -70,13 +79,11 @@ def _filtered(page: Page, table: Any) -> tuple[Any, str, str]:
         table = table.filter(pc.equal(table["currency"], currency))
     if number:
         table = table.filter(pc.match_substring(table["number"], number, ignore_case=True))
-    return table, currency, status
+    return table, currency
 
 
 def _month_name(page: Page, month: str) -> str:
-    from datetime import date
-
-    return page.reader.month(date.fromisoformat(month)) if month else "Any month"
+    return page.reader.month(date.fromisoformat(month)) if month else _("Any month")
 
 
 def _answer(page: Page, table: Any) -> None:
@@ -89,17 +96,21 @@ def _answer(page: Page, table: Any) -> None:
         (a, c) for a, c in zip(table["total_minor"].to_pylist(), table["currency"].to_pylist(), strict=True)
     )
     sides = [
-        f"**{reader.money(open_sums[c], c, whole=True)}** of {reader.money(total_sums[c], c, whole=True)} open"
+        _(
+            "**{open}** of {total} open",
+            open=reader.money(open_sums[c], c, whole=True),
+            total=reader.money(total_sums[c], c, whole=True),
+        )
         for c in sorted(total_sums)
     ]
-    count = f"{reader.number(table.num_rows)} {'invoice' if table.num_rows == 1 else 'invoices'}"
-    st.markdown(f"{count}: {'; '.join(sides)}." if sides else "No invoice matches.")
+    count = n_("{count} invoice", "{count} invoices", table.num_rows, count=reader.number(table.num_rows))
+    _print.answer(f"{count}: {'; '.join(sides)}." if sides else _("No invoice matches."))
 
 
 def _list(page: Page, report: Any) -> None:
-    table, currency, status = _filtered(page, report.table)
+    table, currency = _filtered(page, report.table)
     if table.num_rows == 0:
-        _frame.empty("No invoice matches", "Every invoice is left out by the filters above. Take one back.")
+        _frame.empty(_("No invoice matches"), _("Every invoice is left out by the filters above. Take one back."))
         return
     _answer(page, table)
 
@@ -111,14 +122,14 @@ def _list(page: Page, report: Any) -> None:
     named = zip(table["tenant_name"].to_pylist(), table["customer_name"].to_pylist(), strict=True)
     table = _tables.with_texts(table, "tenant_name", [tenant or customer for tenant, customer in named])
     table = _tables.with_codes(table)
-    table = _tables.with_texts(table, "number_shown", [n or "no number yet" for n in table["number"].to_pylist()])
+    table = _tables.with_texts(table, "number_shown", [n or _("no number yet") for n in table["number"].to_pylist()])
     _tables.show(
         table,
         _invoice.list_columns(one),
         key=f"invoices_{one}",
         reader=page.reader,
         currency=one,
-        alt=f"Invoices, {status}",
+        alt=_("Invoices"),
         on_open={"number_shown": opened},
         rows=16,
     )
@@ -130,8 +141,8 @@ def body(page: Page) -> None:
     report = page.report("invoices_list")
     if report.table.num_rows == 0:
         _frame.empty(
-            "No invoices yet",
-            "Invoices come from the Stripe account that is mirrored, or from a file. Import some, then refresh.",
+            _("No invoices yet"),
+            _("Invoices come from the Stripe account that is mirrored, or from a file. Import some, then refresh."),
             command="billing import invoices invoices.csv\nbilling refresh",
         )
         return
@@ -141,7 +152,7 @@ def body(page: Page) -> None:
         if found.num_rows == 1:
             _invoice.show(page, found.to_pylist()[0])
             return
-        _filters.note(f"There is no invoice “{asked[:40]}”; showing all.")
+        _filters.note(_("There is no invoice “{asked}”; showing all.", asked=asked[:40]))
         _filters.put("invoice", None)
     _list(page, report)
 

@@ -9,19 +9,20 @@ from typing import Any, Literal
 import streamlit as st
 
 from billing_core.periods import add_months, month_of
-from billing_core.services.formatting import change_ratio
-from pages import _charts, _currency, _frame, _tables
+from billing_core.services.formatting import Reader, change_ratio
+from billing_core.services.language import N_, _, n_
+from pages import _charts, _currency, _frame, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
 KIND_LABEL = {
-    "past_due": "Past due",
-    "payment_failed": "Payment failed",
-    "draft_finalizing": "Draft about to finalize",
-    "no_subscription": "Occupied, not billed",
-    "uncollectible": "Uncollectible",
-    "dispute": "Disputed",
-    "no_tenant": "Customer without a tenant",
+    "past_due": N_("Past due"),
+    "payment_failed": N_("Payment failed"),
+    "draft_finalizing": N_("Draft about to finalize"),
+    "no_subscription": N_("Occupied, not billed"),
+    "uncollectible": N_("Uncollectible"),
+    "dispute": N_("Disputed"),
+    "no_tenant": N_("Customer without a tenant"),
 }
 OF_AN_INVOICE = {"past_due", "payment_failed", "draft_finalizing", "uncollectible"}
 
@@ -42,13 +43,13 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
         """How a figure moved, and against what; nothing moved is a plain 0, nothing to compare with is said."""
         ratio = change_ratio(then, now)
         if ratio is None:
-            return None, f"none at {when}" if then == 0 else f"no figure for {when}"
-        return (reader.change(ratio) if ratio else 0), f"vs {when}"
+            return None, _("none at {when}", when=when) if then == 0 else _("no figure for {when}", when=when)
+        return (reader.change(ratio) if ratio else 0), _("vs {when}", when=when)
 
     def flow(label: str, field: str, help: str) -> None:
         now, then = _row(rows, last).get(field), _row(rows, before).get(field)
         delta, against = change(then, now, previous)
-        st.metric(
+        _print.metric(
             f"{label}, {month}",
             reader.compact(now, currency),
             delta,
@@ -62,10 +63,10 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
 
     def stock(label: str, field: str, help: str, *, is_money: bool, good: Literal["up", "down"]) -> None:
         now, then = _row(rows, this_month).get(field), _row(rows, last).get(field)
-        delta, against = change(then, now, f"end of {month}")
+        delta, against = change(then, now, _("end of {month}", month=month))
         values = [r[field] for r in rows]
         heights = _charts.drawn(values, currency) if is_money else _charts.drawn_numbers(values)
-        st.metric(
+        _print.metric(
             label,
             reader.compact(now, currency) if is_money else reader.number(now),
             delta,
@@ -79,19 +80,23 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
         )
 
     with st.grid(4, min_column_width=160, gap="small"):
-        flow("Net invoiced", "net_minor", "Invoices finalized in the month less credit notes issued in it, ex tax.")
-        flow("Collected", "collected_minor", "Payments by the date they were paid, incl. tax.")
+        flow(
+            _("Net invoiced"),
+            "net_minor",
+            _("Invoices finalized in the month less credit notes issued in it, ex tax."),
+        )
+        flow(_("Collected"), "collected_minor", _("Payments by the date they were paid, incl. tax."))
         stock(
-            "Past due",
+            _("Past due"),
             "past_due_minor",
-            "What is open on invoices beyond their due date, today.",
+            _("What is open on invoices beyond their due date, today."),
             is_money=True,
             good="down",
         )
         stock(
-            "Units occupied",
+            _("Units occupied"),
             "units_count",
-            "Distinct units occupied today, all tenants and currencies.",
+            _("Distinct units occupied today, all tenants and currencies."),
             is_money=False,
             good="up",
         )
@@ -104,15 +109,26 @@ def _answer(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
     net = _row(rows, last).get("net_minor")
     change = change_ratio(_row(rows, before).get("net_minor"), net)
     today = _row(rows, this_month)
-    parts = [f"{reader.month_name(last)} brought **{reader.money(net, currency, whole=True)}** net"]
-    if change is not None:
-        more = "more than" if change > 0 else "less than" if change < 0 else "as much as"
-        amount = f"{reader.percent(abs(change), 1)} " if change else ""
-        parts.append(f", {amount}{more} {reader.month_name(before)}")
-    parts.append(f". **{reader.money(today.get('open_minor'), currency, whole=True)}** is open")
+    name, name_before = reader.month_name(last), reader.month_name(before)
+    amount = reader.money(net, currency, whole=True)
+    if change is None:
+        said = _("{month} brought **{amount}** net.", month=name, amount=amount)
+    elif change == 0:
+        said = _(
+            "{month} brought **{amount}** net, as much as {before}.", month=name, amount=amount, before=name_before
+        )
+    else:
+        more = N_("{month} brought **{amount}** net, {ratio} more than {before}.")
+        less = N_("{month} brought **{amount}** net, {ratio} less than {before}.")
+        ratio = reader.percent(abs(change), 1)
+        said = _(more if change > 0 else less, month=name, amount=amount, ratio=ratio, before=name_before)
+    owed = reader.money(today.get("open_minor"), currency, whole=True)
     if today.get("past_due_minor"):
-        parts.append(f", of which **{reader.money(today['past_due_minor'], currency, whole=True)}** is past due")
-    st.markdown("".join(parts) + ".")
+        late = reader.money(today["past_due_minor"], currency, whole=True)
+        said += " " + _("**{owed}** is open, of which **{late}** is past due.", owed=owed, late=late)
+    else:
+        said += " " + _("**{owed}** is open.", owed=owed)
+    _print.answer(said)
 
 
 def _chart(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
@@ -120,38 +136,78 @@ def _chart(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
     axis = _charts.month_axis([r["month"] for r in rows], reader, page.today)
     net, paid = [r["net_minor"] for r in rows], [r["collected_minor"] for r in rows]
     invoiced = _charts.Series(
-        "Net invoiced", _charts.INVOICED, _charts.drawn(net, currency), [reader.money(a, currency) for a in net]
+        _("Net invoiced"), _charts.INVOICED, _charts.drawn(net, currency), [reader.money(a, currency) for a in net]
     )
     collected = _charts.Series(
-        "Collected", _charts.COLLECTED, _charts.drawn(paid, currency), [reader.money(a, currency) for a in paid]
+        _("Collected"), _charts.COLLECTED, _charts.drawn(paid, currency), [reader.money(a, currency) for a in paid]
     )
     _charts.heading(
-        "Net invoiced and collected",
-        f"{currency.upper()} per month, net invoiced ex tax, collected incl. tax. Months of {reader.zone.key}; "
-        "the hatched one is not over. Click a month for its rows.",
+        _("Net invoiced and collected"),
+        _(
+            "{currency} per month, net invoiced ex tax, collected incl. tax. Months of {zone}; "
+            "the hatched one is not over. Click a month for its rows.",
+            currency=currency.upper(),
+            zone=reader.zone.key,
+        ),
     )
     _charts.chart(
         _charts.bars(axis, [invoiced], reader, line=collected),
         key=f"overview_{currency}",
         alt=_charts.alt_text(
-            f"Net invoiced and collected per month in {currency.upper()}", axis, [invoiced, collected]
+            _("Net invoiced and collected per month in {currency}", currency=currency.upper()),
+            axis,
+            [invoiced, collected],
         ),
         on_click=lambda data: _frame.open_page("revenue", month=str(data[0]), currency=currency) if data else None,
     )
 
 
+def _detail(row: Mapping[str, Any], reader: Reader) -> str:
+    """Say what exactly, in the reader's words; what Stripe says stays in Stripe's."""
+    count = row["occurrences_count"]
+    said = {"reference": row["reference"], "reason": row["reason"], "count": reader.number(count)}
+    match row["kind"]:
+        case "past_due" if row["reason"] == "due":
+            return n_("{reference} was due {count} day ago", "{reference} was due {count} days ago", count, **said)
+        case "past_due":
+            return n_(
+                "{reference} was finalized {count} day ago", "{reference} was finalized {count} days ago", count, **said
+            )
+        case "payment_failed":
+            said["reason"] = row["reason"] or _("no reason given")
+            return n_(
+                "{reference}: {reason} ({count} attempt)", "{reference}: {reason} ({count} attempts)", count, **said
+            )
+        case "draft_finalizing":
+            return _("the draft finalizes by itself")
+        case "no_subscription":
+            return n_("{count} unit occupied", "{count} units occupied", count, **said)
+        case "uncollectible":
+            return _("{reference} was written off", **said)
+        case "no_tenant":
+            return _("this customer belongs to no tenant")
+        case _:
+            return str(row["detail"])
+
+
 def _attention(page: Page) -> None:
-    st.subheader("Needs attention", anchor=False)
+    _print.heading(_("Needs attention"))
     report = page.report("attention")
     if report.table.num_rows == 0:
         _frame.empty(
-            "Nothing needs attention",
-            "No invoice is past due, no payment failed, no draft is about to finalize, every occupied unit is billed.",
+            _("Nothing needs attention"),
+            _(
+                "No invoice is past due, no payment failed, no draft is about to finalize, "
+                "every occupied unit is billed."
+            ),
         )
         return
     kinds = report.table["kind"].to_pylist()
-    table = _tables.with_texts(_tables.with_codes(report.table), "kind_name", [KIND_LABEL.get(k, k) for k in kinds])
-    table = _tables.with_texts(table, "tenant_name", [n or "No tenant" for n in table["tenant_name"].to_pylist()])
+    table = _tables.with_texts(_tables.with_codes(report.table), "kind_name", [_(KIND_LABEL.get(k, k)) for k in kinds])
+    table = _tables.with_texts(table, "tenant_name", [n or _("No tenant") for n in table["tenant_name"].to_pylist()])
+
+    details = [_detail(row, page.reader) for row in report.table.to_pylist()]
+    table = _tables.with_texts(table, "said", details)
 
     def opened(row: Mapping[str, Any]) -> None:
         if row["kind"] in OF_AN_INVOICE:
@@ -166,16 +222,16 @@ def _attention(page: Page) -> None:
     _tables.show(
         table,
         [
-            Column("tenant_name", "Tenant", "open", "Open the tenant's invoice or units", 220),
-            Column("kind_name", "What", "status", width=190),
-            Column("amount_minor", "Amount", "money"),
-            Column("currency_code", "Currency", width=80),
-            Column("since_on", "Since", "date"),
-            Column("detail", "Detail", width="large"),
+            Column("tenant_name", _("Tenant"), "open", _("Open the tenant's invoice or units"), 220),
+            Column("kind_name", _("What"), "status", width=190),
+            Column("amount_minor", _("Amount"), "money"),
+            Column("currency_code", _("Currency"), width=80),
+            Column("since_on", _("Since"), "date"),
+            Column("said", _("Detail"), width="large"),
         ],
         key="attention",
         reader=page.reader,
-        alt="What needs attention, one row per finding",
+        alt=_("What needs attention, one row per finding"),
         on_open={"tenant_name": opened},
     )
     _tables.beside(report, page.reader, key="attention", what="attention")
@@ -186,9 +242,11 @@ def body(page: Page) -> None:
     report = page.report("overview_kpis")
     if report.table.num_rows == 0:
         _frame.empty(
-            "No figures yet",
-            "There are no invoices and no occupied units. Import tenants, occupancies and invoices, "
-            "or mirror a Stripe account, then refresh.",
+            _("No figures yet"),
+            _(
+                "There are no invoices and no occupied units. Import tenants, occupancies and invoices, "
+                "or mirror a Stripe account, then refresh."
+            ),
             command="billing import tenants tenants.csv\nbilling import occupancies occupancies.csv\nbilling refresh",
         )
         return

@@ -16,7 +16,10 @@
 --   amount_minor | bigint | minor units | What is at stake, with tax; empty where no amount is known.
 --   since_on | date | date | Since when; for drafts the day of finalization.
 --   subject_id | varchar | id | The invoice, dispute, tenant or customer to open.
---   detail | varchar | text | What exactly.
+--   detail | varchar | text | What exactly, in English.
+--   reference | varchar | text | Of it, the invoice's number.
+--   reason | varchar | text | Of it, why: due or finalized (what an open invoice is late since), what Stripe says of a charge or a dispute.
+--   occurrences_count | bigint | count | Of it, how many: days late, failed attempts, units occupied.
 with last_charges as (
     select
         invoice_id,
@@ -68,7 +71,10 @@ found as (
         due_from_on as since_on,
         invoice_id as subject_id,
         coalesce(number, invoice_id) || case when is_due_stated then ' was due ' else ' was finalized ' end
-        || ($today - due_from_on) || ' days ago' as detail
+        || ($today - due_from_on) || ' days ago' as detail,
+        coalesce(number, invoice_id) as reference,
+        case when is_due_stated then 'due' else 'finalized' end as reason,
+        $today - due_from_on as occurrences_count
     from open_invoices
     where due_from_on < $today and not is_failed
     union all
@@ -81,7 +87,10 @@ found as (
         first_failed_on as since_on,
         invoice_id as subject_id,
         coalesce(number, invoice_id) || ': ' || coalesce(reason, 'no reason given') || ' (' || failures_count
-        || case when failures_count = 1 then ' attempt)' else ' attempts)' end as detail
+        || case when failures_count = 1 then ' attempt)' else ' attempts)' end as detail,
+        coalesce(number, invoice_id) as reference,
+        reason,
+        failures_count as occurrences_count
     from open_invoices
     where is_failed
     union all
@@ -93,7 +102,10 @@ found as (
         total_minor as amount_minor,
         local_date(automatically_finalizes_at) as since_on,
         invoice_id as subject_id,
-        'draft finalizes by itself' as detail
+        'draft finalizes by itself' as detail,
+        null as reference,
+        null as reason,
+        null as occurrences_count
     from invoices
     where status = 'draft' and automatically_finalizes_at <= $now + interval 24 hour
     union all
@@ -105,7 +117,10 @@ found as (
         null as amount_minor,
         u.from_on as since_on,
         u.tenant_id as subject_id,
-        u.units_count || case when u.units_count = 1 then ' unit' else ' units' end || ' occupied' as detail
+        u.units_count || case when u.units_count = 1 then ' unit' else ' units' end || ' occupied' as detail,
+        null as reference,
+        null as reason,
+        u.units_count as occurrences_count
     from unit_spans as u
     left join tenants as t on u.tenant_id = t.tenant_id
     anti join running as r on u.tenant_id = r.tenant_id
@@ -119,7 +134,10 @@ found as (
         amount_remaining_minor as amount_minor,
         uncollectible_on as since_on,
         invoice_id as subject_id,
-        coalesce(number, invoice_id) || ' was written off' as detail
+        coalesce(number, invoice_id) || ' was written off' as detail,
+        coalesce(number, invoice_id) as reference,
+        null as reason,
+        null as occurrences_count
     from invoice_facts
     where status = 'uncollectible' and uncollectible_on > $today - 90
     union all
@@ -131,7 +149,10 @@ found as (
         d.amount_minor,
         d.created_on as since_on,
         d.dispute_id as subject_id,
-        replace(concat_ws(', ', d.reason, d.status), '_', ' ') as detail
+        replace(concat_ws(', ', d.reason, d.status), '_', ' ') as detail,
+        null as reference,
+        replace(concat_ws(', ', d.reason, d.status), '_', ' ') as reason,
+        null as occurrences_count
     from disputes as d
     where d.status not in ('won', 'lost', 'warning_closed', 'prevented')
     union all
@@ -143,7 +164,10 @@ found as (
         any_value(i.open_minor) as amount_minor,
         local_date(c.created_at) as since_on,
         c.customer_id as subject_id,
-        'this customer belongs to no tenant' as detail
+        'this customer belongs to no tenant' as detail,
+        null as reference,
+        null as reason,
+        null as occurrences_count
     from customers as c
     left join owed as i on c.customer_id = i.customer_id
     left join running as s on c.customer_id = s.customer_id
@@ -159,7 +183,10 @@ select
     cast(f.amount_minor as bigint) as amount_minor,
     f.since_on,
     f.subject_id,
-    f.detail
+    f.detail,
+    f.reference,
+    f.reason,
+    cast(f.occurrences_count as bigint) as occurrences_count
 from found as f
 left join tenants as t on f.tenant_id = t.tenant_id
 left join customers as c on f.customer_id = c.customer_id
