@@ -28,7 +28,7 @@ with postings as (
 months as (
     select
         currency,
-        month_of(least(coalesce(cast($as_of as date), $today), cast($to_date as date) - 1)) as last_month,
+        month_of(least(reached_on($as_of, $today), cast($to_date as date) - 1)) as last_month,
         max(month) as last_posted_month
     from postings
     group by currency

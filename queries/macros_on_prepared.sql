@@ -199,12 +199,16 @@ select
     closing_minor - opening_minor as change_minor
 from compared;
 
+-- The day that figures of revenue reach to: the as-of day, else today, or the latest document or payment when that lies ahead (Stripe's test clocks).
+create or replace macro reached_on(as_of, today) as
+    coalesce(cast(as_of as date), greatest(cast(today as date), (select max(entry_on) from revenue_entries)));
+
 -- What each item earns in each month, and what of it is deferred or accrued at the month's last day that counts: its end, or the as-of day (today
 -- unless told), or the end of the range. A month that a range cuts begins on the range's first day. `_before` are the balances the day before.
 -- Items that are booked after the as-of day do not exist. An item has rows from the month it is booked or begins to earn in, to the month it ends.
 create or replace macro recognition_by_month(from_date, to_date, as_of, today, wanted_tenant, wanted_currency) as table
 with clock as (
-    select least(coalesce(cast(as_of as date), cast(today as date)), cast(to_date as date) - 1) as last_on
+    select least(reached_on(as_of, today), cast(to_date as date) - 1) as last_on
 ),
 
 items as (

@@ -39,6 +39,6 @@ from bridge_items($as_of, $tenant_id, $currency) as b
 left join tenants as t on b.tenant_id = t.tenant_id
 where
     in_window(b.month, month_of(cast($from_date as date)), $to_date, null)
-    and b.month <= coalesce(cast($as_of as date), $today)
+    and b.month <= reached_on($as_of, $today)
 group by b.tenant_id, b.month, b.currency
 order by b.tenant_id nulls last, b.month, b.currency

@@ -50,5 +50,5 @@ left join tenants as t on b.tenant_id = t.tenant_id
 left join invoices as i on b.invoice_id = i.invoice_id
 where
     in_window(b.month, month_of(cast($from_date as date)), $to_date, null)
-    and b.month <= coalesce(cast($as_of as date), $today)
+    and b.month <= reached_on($as_of, $today)
 order by b.tenant_id nulls last, b.month, b.currency, b.booked_month desc, b.kind, b.item_id

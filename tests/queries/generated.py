@@ -108,17 +108,25 @@ def items(invoice: Invoice) -> Iterator[Item]:
         return Item(invoice.tenant, invoice.currency, kind, net, tax, booked, first, last, earns_from)
 
     parts = [(line.net, tax_of(line.net, invoice.is_taxed), line.starts, line.ends) for line in invoice.lines]
-    for net, tax, starts, ends in [*parts, (invoice.rest, tax_of(invoice.rest, invoice.is_taxed), None, None)]:
+    rest = [(invoice.rest, tax_of(invoice.rest, invoice.is_taxed), None, None)] if invoice.rest else []
+    for net, tax, starts, ends in [*parts, *rest]:
         yield item("invoice", net, tax, invoice.finalized, starts, ends, invoice.finalized)
         if invoice.voided:
             yield item("invoice_voided", -net, -tax, invoice.voided, starts, ends, invoice.finalized)
     for credit in invoice.credits:
-        for position, net in [*credit.parts, (None, credit.rest)]:
+        for position, net in [*credit.parts, *([(None, credit.rest)] if credit.rest else [])]:
             line = Line(0) if position is None else invoice.lines[position]
             tax = tax_of(net, invoice.is_taxed)
             yield item("credit_note", -net, -tax, credit.issued, line.starts, line.ends, credit.issued)
             if credit.voided:
                 yield item("credit_note_voided", net, tax, credit.voided, line.starts, line.ends, credit.issued)
+
+
+def reached(books: list[Invoice], today: date) -> date:
+    """The day reports reach to as things stand: today, or that of the latest document or payment when it lies ahead."""
+    dated = [item.booked for invoice in books for item in items(invoice)]
+    issued = [day for i in books for day in (i.finalized, *(on for c in i.credits for on in (c.issued, c.voided)))]
+    return max([today, *dated, *filter(None, issued), *(on for i in books for on, _ in i.payments)])
 
 
 def lay(company: Any, invoices: list[Invoice]) -> None:

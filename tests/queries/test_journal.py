@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from billing_core.store import tables
+from billing_core.warehouse.shared import QUERIES
 from tests.queries.generated import BOOKS, Credit, Invoice, Line, lay
 
 DEBTORS, REVENUE, DEFERRED, ACCRUED, VAT = "5600", "1010", "6650", "5650", "6902"
@@ -272,3 +273,11 @@ def test_generated_books_balance_and_agree_with_the_other_reports(
         accounts = closing[row["month"], row["currency"]]
         assert sum(accounts[a] for a in ("1010", "1020", "1030", "1040")) == -to_date[row["currency"]]
         assert (-accounts[DEFERRED], accounts[ACCRUED]) == (row["deferred_minor"], row["accrued_minor"])
+
+
+def test_the_decision_lists_the_accounts_that_nobody_set(company: Any) -> None:
+    """Role, number and VAT code, in the order of the numbers."""
+    text = (QUERIES.parent / "docs/decisions/0051-accounts-of-the-journal.md").read_text(encoding="utf-8")
+    rows = [[cell.strip().strip("`") for cell in line.split("|")[1:4]] for line in text.splitlines() if "| `" in line]
+    listed = [(role, account, None if code == "–" else code) for role, account, code in rows]
+    assert company.cells("accounts", "role", "account", "vat_code") == listed

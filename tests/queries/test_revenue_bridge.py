@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from billing_core.money import round_minor
 from billing_core.periods import add_months, month_of
-from tests.queries.generated import BOOKS, ROLES, Credit, Invoice, Line, lay
+from tests.queries.generated import BOOKS, ROLES, Credit, Invoice, Line, lay, reached
 
 PARTS = ("units_minor", "price_minor", "flat_minor", "discount_minor", "other_minor")
 TODAY = date(2026, 11, 22)
@@ -117,6 +117,7 @@ def python_parts(books: list[Invoice]) -> dict[tuple[date, str, str], tuple[int,
             if credit.voided:
                 sums[month_of(credit.voided), invoice.tenant, invoice.currency]["other"] += net
     found = {}
+    last_on = reached(books, TODAY)
     for month, tenant, currency in {(m, t, c) for (n, t, c) in sums for m in (n, add_months(n, 1))}:
         now = sums.get((month, tenant, currency), {})
         before = sums.get((add_months(month, -1), tenant, currency), {})
@@ -126,7 +127,7 @@ def python_parts(books: list[Invoice]) -> dict[tuple[date, str, str], tuple[int,
             at_old_price = Fraction(before["gross"], before["quantity"]) * now.get("quantity", 0)
             volume = round_minor(at_old_price) - before["gross"]
         parts = (volume, change["gross"] - volume, change["flat"], change["discount"], change["other"])
-        if month <= TODAY and any((*parts, *now.values(), *before.values())):
+        if month <= last_on and any((*parts, *now.values(), *before.values())):
             found[month, tenant, currency] = (*parts, sum(parts))
     return found
 
