@@ -77,6 +77,49 @@ class InvoiceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceItem:
+    """An amount that waits for an invoice or is on one; `amount_minor` is negative for a credit.
+
+    The period is [start, end); `created_at` is when the item was made.
+    """
+
+    invoice_item_id: str
+    customer_id: str | None
+    subscription_id: str | None
+    subscription_item_id: str | None
+    price_id: str | None
+    quantity: Decimal | None
+    amount_minor: int
+    currency: str
+    period_start_at: datetime | None
+    period_end_at: datetime | None
+    is_proration: bool
+    created_at: datetime | None
+    raw: Raw
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        """Read an invoice item; before 2025-03-31 subscription and price stood on the item itself."""
+        parent = part(raw, "parent", "subscription_details") or raw
+        quantity = decimal(raw, "quantity_decimal")
+        return cls(
+            invoice_item_id=raw["id"],
+            customer_id=link(raw, "customer"),
+            subscription_id=link(parent, "subscription"),
+            subscription_item_id=link(parent, "subscription_item"),
+            price_id=link(raw, "pricing", "price_details", "price") or link(raw, "price"),
+            quantity=decimal(raw, "quantity") if quantity is None else quantity,
+            amount_minor=int(raw["amount"]),
+            currency=raw["currency"],
+            period_start_at=instant(raw, "period", "start"),
+            period_end_at=instant(raw, "period", "end"),
+            is_proration=bool(raw.get("proration")),
+            created_at=instant(raw, "date"),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class InvoicePayment:
     """The part that one payment has in an invoice. `amount_minor` is what was paid: 0 until `status` is `paid`.
 

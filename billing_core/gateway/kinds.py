@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from billing_core.gateway import invoice_objects, objects
+from billing_core.gateway import invoice_objects, meter_objects, objects
 from billing_core.gateway import money_objects as money
 from billing_core.gateway.shapes import Raw
 
@@ -41,6 +41,11 @@ _ALL = (
     Kind("product", "/v1/products", objects.Product.from_raw),
     Kind("price", "/v1/prices", objects.Price.from_raw, expand=("tiers",)),
     Kind("billing.meter", "/v1/billing/meters", objects.Meter.from_raw),
+    Kind(
+        "billing.meter_event_summary",
+        "/v1/billing/meters/{parent}/event_summaries",
+        meter_objects.MeterEventSummary.from_raw,
+    ),
     Kind("tax_rate", "/v1/tax_rates", objects.TaxRate.from_raw),
     Kind("coupon", "/v1/coupons", objects.Coupon.from_raw, expand=("applies_to",)),
     Kind("customer", "/v1/customers", objects.Customer.from_raw),
@@ -60,6 +65,7 @@ _ALL = (
         list_expand=(),
         nested=("lines", "payments"),
     ),
+    Kind("invoiceitem", "/v1/invoiceitems", invoice_objects.InvoiceItem.from_raw),
     Kind(
         "invoice_payment",
         "/v1/invoice_payments",

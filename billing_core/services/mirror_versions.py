@@ -5,9 +5,10 @@ it was at its moment. What it looks like now comes from the re-fetched object an
 History is always made anew from all that is known, so the order in which events arrived does not matter; rows that
 come out as they are, are not written.
 
-Sources: `event` (an event told) and `mirror` (seen by the mirror without an event). Rows of other sources belong to
-others and are left alone: the time before the first known moment is theirs. Metered items have no amount here; what
-they bill is in the invoices.
+The time before the first moment known is read from the lines of the invoices (`rules.mirror_backfill`).
+
+Sources: `event` (an event told), `mirror` (seen by the mirror without an event) and `invoice` (its lines told). Rows of
+other sources belong to others and are left alone. Metered items have no amount here; what they bill is in the invoices.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import sqlalchemy as sa
 
 from billing_core.gateway.shapes import Raw, decimal, entries, instant, link, part
 from billing_core.periods import epoch, local_date, utc
+from billing_core.rules import mirror_backfill
 from billing_core.rules.mirror_versions import ENDED, Discount, ItemState, Moment, Version, discounted, timeline
 from billing_core.rules.pricing import Tier, period_amount
+from billing_core.services.mirror_backfill import ask_pending, pending_lines, read_lines
 from billing_core.services.mirror_rows import Run
 from billing_core.store import tables
 
-SOURCES = ("event", "mirror")
+SOURCES = ("event", "mirror", mirror_backfill.SOURCE)
 # Events that hold a subscription as it was.
 TYPES = (
     "customer.subscription.created",
@@ -77,13 +80,37 @@ class _Book:
             for discount in part(subscription.raw, "discounts") or ():
                 if isinstance(discount, dict):
                     self._discounts[discount["id"]] = discount
+        untold = [one for one in self._subscriptions.values() if not self._is_told_from_the_start(one)]
+        pending = ask_pending(run, {one.customer_id for one in untold if one.customer_id}) if untold else []
+        with run.database.connect() as connection:
+            ids = [one.subscription_id for one in untold]
+            self._lines = read_lines(connection, ids, self._tiers, self._find_discount)
+            for subscription_id, lines in pending_lines(connection, pending, self._tiers).items():
+                self._lines.setdefault(subscription_id, []).extend(lines)
 
     def rows(self, subscription_id: str) -> list[dict[str, Any]]:
         """Return the rows of one subscription's history."""
         subscription = self._subscriptions.get(subscription_id)
         if subscription is None:
             return []
-        return [self._row(subscription, version) for version in timeline(self._moments(subscription))]
+        moments = self._moments(subscription)
+        earlier = mirror_backfill.moments(
+            self._lines.get(subscription_id, ()),
+            trial=(subscription.trial_start_at, subscription.trial_end_at) if subscription.trial_start_at else None,
+            first=moments[0],
+        )
+        return [self._row(subscription, version) for version in timeline([*earlier, *moments])]
+
+    def _is_told_from_the_start(self, subscription: sa.Row[Any]) -> bool:
+        told = self._events.get(subscription.subscription_id)
+        if not told:
+            return False
+        at, raw = told[0]
+        return subscription.started_at is not None and self._start_of(raw, at) <= subscription.started_at
+
+    def _find_discount(self, discount_id: str) -> Discount | None:
+        raw = self._discounts.get(discount_id)
+        return None if raw is None else self._discount(raw)
 
     def _moments(self, subscription: sa.Row[Any]) -> list[Moment]:
         told = [
