@@ -14,7 +14,7 @@ import streamlit as st
 
 from billing_core.services import reports, sums
 from billing_core.services.language import _, n_
-from pages import _charts, _filters, _frame, _tables
+from pages import _charts, _filters, _frame, _print, _tables
 from pages._frame import Page
 from pages._registry import BY_NAME
 from pages._tables import Column
@@ -31,6 +31,7 @@ def heading(title: str, *, back: str, closes: Sequence[str], key: str) -> None:
     """
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
+        _print.gathered_heading(title)
         if st.button(back, icon=":material/close:", type="tertiary", key=f"close_{key}"):
             for param in closes:
                 _filters.put(param, None)
@@ -39,7 +40,7 @@ def heading(title: str, *, back: str, closes: Sequence[str], key: str) -> None:
 
 
 def sentence(page: Page, label: str, amount_minor: int, rows: pa.Table, field: str, currency: str) -> str:
-    """Say what a figure is and what its rows add up to, each computed for itself; say so when the two differ."""
+    """Return what a figure is and what its rows add up to, each computed for itself, and by how much they differ."""
     figure = f"{label}: **{page.reader.money(amount_minor, currency)}**"
     if rows.num_rows == 0:
         return _("{figure}. There are no rows behind it.", figure=figure)

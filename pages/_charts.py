@@ -32,10 +32,13 @@ UNITS = "#000005"
 TAX = "#000006"
 USAGE = "#000002"
 REFUNDED = "#000008"
+RECOGNISED = "#000007"
+RECURRING = "#000010"
 QUIET = "#000036"
 PAPER = "#000038"
 
 HEIGHT = 300
+ROUND = "_chart_round"
 CONFIG = {"displayModeBar": False, "displaylogo": False, "scrollZoom": False, "doubleClick": False}
 
 
@@ -76,9 +79,7 @@ def month_axis(months: Sequence[date], reader: Reader, today: date) -> Axis:
     return Axis(
         keys=[m.isoformat() for m in months],
         labels=[reader.short_month(m) for m in months],
-        long_labels=[
-            _("{month} so far", month=reader.month(m)) if m == current else reader.month(m) for m in months
-        ],
+        long_labels=[_("{month} so far", month=reader.month(m)) if m == current else reader.month(m) for m in months],
         unfinished=frozenset(i for i, m in enumerate(months) if m >= current),
     )
 
@@ -89,7 +90,8 @@ def day_axis(days: Sequence[date], reader: Reader) -> Axis:
     return Axis(keys=[d.isoformat() for d in days], labels=texts, long_labels=texts)
 
 
-def _layout(reader: Reader, height: int) -> dict[str, Any]:
+def layout(reader: Reader, height: int) -> dict[str, Any]:
+    """Return what all charts have in common."""
     return {
         "height": height,
         "margin": {"l": 0, "r": 8, "t": 12, "b": 0},
@@ -174,7 +176,7 @@ def bars(
     height: int = HEIGHT,
 ) -> go.Figure:
     """Bars per position, beside or on top of each other, with at most one line over them labelled at its end."""
-    figure = go.Figure(layout=_layout(reader, height))
+    figure = go.Figure(layout=layout(reader, height))
     for one in series:
         figure.add_trace(_bar(one, axis, chosen, None if is_stacked else one.name))
     if line is not None:
@@ -249,7 +251,7 @@ def time_series(
     axis: Axis, series: Sequence[Series], reader: Reader, *, is_stepped: bool = False, height: int = HEIGHT
 ) -> go.Figure:
     """Lines over time; a single one is filled to zero and labelled at its end."""
-    figure = go.Figure(layout=_layout(reader, height))
+    figure = go.Figure(layout=layout(reader, height))
     for one in series:
         figure.add_trace(
             _line(one, axis, is_labelled=len(series) == 1, is_stepped=is_stepped, has_fill=len(series) == 1)
@@ -270,9 +272,24 @@ def heat_map(
     *,
     unit: str,
     chosen: str | None = None,
+    most: float | None = None,
+    is_labelled: bool = False,
 ) -> go.Figure:
-    """Rows × time, darker is more; first row on top. A click gives back `[row key, column key]`."""
-    figure = go.Figure(layout=_layout(reader, 74 + 25 * len(row_keys)))
+    """Rows × time, darker is more; first row on top. A click gives back `[row key, column key]`.
+
+    Args:
+        axis: the columns.
+        row_keys: of the rows, top to bottom.
+        row_labels: how they read.
+        values: by row and column; None leaves a cell open.
+        texts: what a reader sees on hover, and in the cell when it is labelled.
+        reader: for separators.
+        unit: over the scale.
+        chosen: the row whose label is bold.
+        most: the value of the darkest colour; the highest there is unless told.
+        is_labelled: write the text into each cell, and leave out the scale that it makes superfluous.
+    """
+    figure = go.Figure(layout=layout(reader, 74 + 25 * len(row_keys)))
     figure.add_trace(
         go.Heatmap(
             x=list(axis.keys),
@@ -282,7 +299,11 @@ def heat_map(
             ygap=2,
             hoverinfo="skip",
             zmin=0,
-            zmax=max((v for row in values for v in row if v is not None), default=1) or 1,
+            zmax=most or max((v for row in values for v in row if v is not None), default=1) or 1,
+            text=[list(row) for row in texts] if is_labelled else None,
+            texttemplate="%{text}" if is_labelled else None,
+            textfont={"size": 11},
+            showscale=not is_labelled,
             colorscale=[[i / 9, f"#0000{11 + i}"] for i in range(10)],
             colorbar={
                 "thickness": 8,
@@ -295,7 +316,9 @@ def heat_map(
             },
         )
     )
-    cells = [(r, c) for r in range(len(row_keys)) for c in range(len(axis.keys))]
+    places = [(r, c) for r in range(len(row_keys)) for c in range(len(axis.keys))]
+    # A labelled map says nothing where it is open, so there is nothing to click either.
+    cells = [(r, c) for r, c in places if values[r][c] is not None or not is_labelled]
     # A heat map cannot be clicked in Streamlit; invisible points over its cells can, the nearest one wherever one is.
     figure.add_trace(
         go.Scatter(
@@ -335,6 +358,11 @@ def heading(title: str, subtitle: str) -> None:
         st.caption(subtitle)
 
 
+def forget_clicks() -> None:
+    """Let all charts forget what was clicked, so that the same mark can be clicked again."""
+    st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
+
+
 def chart(
     figure: go.Figure,
     *,
@@ -354,6 +382,8 @@ def chart(
     if on_click is None:
         st.plotly_chart(figure, key=key, alt=alt, config=CONFIG)
         return
+
+    key = f"{key}_{st.session_state.get(ROUND, 0)}"
 
     def clicked() -> None:
         points = st.session_state[key].selection.points

@@ -162,7 +162,8 @@ def _put_all(param: str, values: Sequence[str]) -> None:
 
 def words(label: str, param: str, *, placeholder: str) -> str:
     """Draw a search field and return what was typed, trimmed, at most 80 characters."""
-    value = st.query_params.get(param, "")[:80]
+    # A browser may send half a character; nothing could be found by it, and no file or database would take it.
+    value = st.query_params.get(param, "")[:80].encode("utf-8", "ignore").decode("utf-8")
     key = f"filter_{param}"
     if st.session_state.get(key) != value:
         st.session_state[key] = value
@@ -174,6 +175,40 @@ def words(label: str, param: str, *, placeholder: str) -> str:
         on_change=lambda: put(param, st.session_state[key] or None),
     )
     return value.strip()
+
+
+def day(label: str, param: str, *, default: date, first: date, help: str | None = None) -> date:
+    """Draw a choice of a day and return it; `default`, the latest there is, is left out of the link.
+
+    Args:
+        label: shown above the widget.
+        param: its name in the link (`2026-10-31`).
+        default: the latest day, chosen when the link says nothing.
+        first: the earliest day.
+        help: one sentence on the term.
+    """
+    asked = st.query_params.get(param)
+    try:
+        value = default if asked is None else date.fromisoformat(asked)
+    except ValueError:
+        value = None
+    if value is None or not first <= value <= default:
+        note(_("The link asks for the day “{asked}”, which cannot be shown; showing today.", asked=str(asked)[:40]))
+        put(param, None)
+        value = default
+    key = f"filter_{param}"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+    def changed() -> None:
+        chosen = st.session_state[key]
+        put(param, None if chosen in (None, default) else chosen.isoformat())
+
+    st.date_input(label, key=key, min_value=first, max_value=default, format="YYYY-MM-DD", on_change=changed, help=help)
+    drawn = st.session_state[key]
+    chosen = drawn if isinstance(drawn, date) and first <= drawn <= default else default
+    _print.asked(label, chosen.isoformat())
+    return chosen
 
 
 def month(param: str, known: Sequence[date]) -> date | None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from billing_core.periods import add_months
 from billing_core.services import recurring, reports, sums
 from billing_core.services.language import N_, _
-from pages import _bars, _behind, _charts, _filters, _tables
+from pages import _bars, _behind, _charts, _filters, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
@@ -188,7 +187,7 @@ def _drill(page: Page, window: list[dict[str, Any]], move: str, currency: str, b
         rows = rows.filter(reduce(pc.or_, [pc.equal(rows["kind"], kind) for kind in kinds]))
     if move != "net":
         _behind.heading(_(KINDS[move]), back=_("All movements"), closes=("move",), key="move")
-    st.markdown(_behind.sentence(page, _(KINDS[move]), amount, rows, field, currency))
+    _print.answer(_behind.sentence(page, _(KINDS[move]), amount, rows, field, currency))
     rows = _behind.named(rows.sort_by([(field, "ascending" if move in recurring.LOSSES else "descending")]))
     rows = _tables.with_labels(rows, "kind", {k: _(v) for k, v in KINDS.items()})
     _behind.table(

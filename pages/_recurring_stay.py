@@ -13,7 +13,7 @@ import streamlit as st
 from billing_core.periods import add_months
 from billing_core.services import recurring, reports, sums
 from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _filters, _tables
+from pages import _behind, _charts, _filters, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
@@ -111,7 +111,7 @@ def _one_month(page: Page, row: Mapping[str, Any], currency: str, basis: str) ->
     )
     rows = recurring.with_kept(report.table)
     opening = reader.money(sums.total(rows, "opening_minor"), currency)
-    st.markdown(
+    _print.answer(
         _(
             "Net retention **{nrr}**: {closing} at the end ÷ {opening} at the start. Gross retention **{grr}**: "
             "{kept} kept ÷ {opening}. {lost} of {count} tenants were lost.",
@@ -262,7 +262,7 @@ def _cell(page: Page, cell: Mapping[str, Any], currency: str, basis: str) -> Non
         kept=reader.number(cell["tenants_retained_count"]),
         count=reader.number(cell["tenants_count"]),
     )
-    st.markdown(
+    _print.answer(
         still + " " + _behind.sentence(page, _("Recurring revenue"), cell["mrr_minor"], rows, "mrr_minor", currency)
     )
     _behind.table(

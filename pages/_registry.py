@@ -54,12 +54,46 @@ PAGES = (
         N_("How monthly recurring revenue moves, and how much of it stays."),
     ),
     PageSpec(
+        "receivables",
+        N_("Receivables"),
+        N_("Finance"),
+        "reports.read",
+        N_("What is owed, for how long, and how fast it is collected."),
+    ),
+    PageSpec(
         "invoices",
         N_("Invoices"),
         N_("Finance"),
         "reports.read",
         N_("Every invoice with its lines, taxes and payments."),
     ),
-    PageSpec("usage", N_("Usage"), N_("Tenants"), "reports.read", N_("Units and usage of each tenant over time.")),
+    PageSpec(
+        "tenants",
+        N_("Tenants"),
+        N_("Tenants"),
+        "reports.read",
+        N_("Every tenant with its trends: who moves, what is unusual, several side by side."),
+    ),
+    PageSpec(
+        "usage",
+        N_("Usage"),
+        N_("Tenants"),
+        "reports.read",
+        N_("Units and usage of each tenant over time, and where the running month is heading."),
+    ),
+    PageSpec(
+        "search",
+        N_("Search"),
+        N_("Support"),
+        "reports.read",
+        N_("Find a tenant, customer, subscription or invoice by anything known of it."),
+    ),
+    PageSpec(
+        "tenant",
+        N_("Tenant"),
+        N_("Support"),
+        "reports.read",
+        N_("One tenant: units, usage, recurring revenue, invoices, payments and notes."),
+    ),
 )
 BY_NAME = {p.name: p for p in PAGES}

@@ -12,7 +12,7 @@ from billing_core.periods import add_months, month_of
 from billing_core.services import recurring
 from billing_core.services.formatting import change_ratio
 from billing_core.services.language import N_, _, n_
-from pages import _charts, _currency, _filters, _frame, _recurring_moves, _recurring_stay
+from pages import _charts, _currency, _filters, _frame, _print, _recurring_moves, _recurring_stay
 from pages._frame import Page
 
 SPANS = {"12": N_("Last 12 months"), "24": N_("Last 24 months"), "all": N_("All months")}
@@ -47,7 +47,7 @@ def _answer(page: Page, months: list[dict[str, Any]], currency: str) -> None:
         said += _(
             "; {change} since the end of {month}", change=reader.change(change), month=reader.month(year_ago["month"])
         )
-    st.markdown(said + ".")
+    _print.answer(said + ".")
 
 
 def _kpis(page: Page, months: list[dict[str, Any]], kept: list[dict[str, Any]], currency: str) -> None:
@@ -61,7 +61,7 @@ def _kpis(page: Page, months: list[dict[str, Any]], kept: list[dict[str, Any]], 
         label: str, now_minor: int | None, then_minor: int | None, help: str, values: list[int | None]
     ) -> None:
         ratio = change_ratio(then_minor, now_minor)
-        st.metric(
+        _print.metric(
             f"{label}, {currency.upper()}",
             reader.amount(now_minor, currency, whole=True) if now_minor is not None else _("n/a"),
             reader.change(ratio) if ratio else None,
@@ -95,7 +95,7 @@ def _kpis(page: Page, months: list[dict[str, Any]], kept: list[dict[str, Any]], 
             [arpa(m) for m in months],
         )
         nrr = last["nrr_ratio"] if last else None
-        st.metric(
+        _print.metric(
             _("Net retention, {month}", month=reader.month_name(last["month"])) if last else _("Net retention"),
             reader.percent(nrr, 1) if nrr is not None else _("n/a"),
             border=True,
@@ -108,7 +108,7 @@ def _kpis(page: Page, months: list[dict[str, Any]], kept: list[dict[str, Any]], 
             chart_type="line",
         )
         lifetime = recurring.ltv_minor(now["closing_minor"], now["tenants_count"], churn)
-        st.metric(
+        _print.metric(
             _("Lifetime value, {currency}", currency=currency.upper()),
             reader.amount(lifetime, currency, whole=True) if lifetime is not None else _("n/a"),
             border=True,

@@ -52,3 +52,10 @@ def open_invoices(invoices: pa.Table) -> pa.Table:
     rows = rows.filter(pc.equal(rows["status"], "open"))
     buckets = [bucket_of(days or 0) for days in rows["days_past_due"].to_pylist()]
     return rows.append_column("bucket", pa.array(buckets, pa.string()))
+
+
+def billed_rows(revenue_rows: pa.Table) -> pa.Table:
+    """Return the rows of `revenue_rows` that are behind `invoiced_90_minor` of `dso`: invoices and their voidings, with
+    `billed_minor` = invoiced + tax."""
+    rows = revenue_rows.filter(pc.is_in(revenue_rows["kind"], pa.array(["invoice", "invoice_voided"])))
+    return rows.append_column("billed_minor", pc.add(rows["invoiced_minor"], rows["tax_minor"]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from streamlit.testing.v1 import AppTest
@@ -76,3 +77,78 @@ def test_a_link_with_a_movement_or_cell_that_does_not_exist_shows_the_page(compa
     app = company_app("recurring", move="<script>", cohort="2026-01-01", after="⁷", view="cohorts", period="all")
     assert not app.exception
     assert not app.error
+
+
+def receivable(tenant: int) -> int:
+    """What is open on a tenant's last invoice: all of it."""
+    return company.invoice_for(tenant, 13, "dkk")[2]
+
+
+KRONER = [n for n in range(12) if n % 4 != 3]
+OPEN = sum(receivable(n) for n in KRONER)
+
+
+def days_past_due(tenant: int) -> int:
+    """Of the last invoice: the first tenant has 14 days, the second is charged at once, the others have 30."""
+    return (TODAY - (month_of(TODAY) + timedelta(days={0: 14, 1: 0}.get(tenant, 30)))).days
+
+
+def test_each_bucket_is_drilled_to_invoices_that_add_up_to_it(company_app: Open) -> None:
+    """By whole days since the due day, and one tenant's invoices by themselves."""
+    not_due = [receivable(n) for n in KRONER if days_past_due(n) <= 0]
+    text = said(company_app("receivables", bucket="not_due_minor"))
+    assert f"**{(OPEN + 50) // 100:,} DKK** open" in text
+    total = money(sum(not_due))
+    assert f"Open: **{total} DKK**. The {len(not_due)} rows below add up to {total} DKK." in text
+    one = company_app("receivables", tenant="t_01")
+    assert f"Open: **{money(receivable(0))} DKK**. The row below is {money(receivable(0))} DKK." in said(one)
+
+
+def test_a_past_day_shows_what_was_open_then(company_app: Open) -> None:
+    """On the day the invoices of month 11 were finalized all of them were open, and later payments do not change it."""
+    on = add_months(month_of(TODAY), -2)
+    expected = sum(company.invoice_for(n, 11, "dkk")[2] for n in KRONER)
+    app = company_app("receivables", as_of=on.isoformat())
+    assert f"**{(expected + 50) // 100:,} DKK** open" in said(app)
+    total = sum(Decimal(str(a)) for a in app.dataframe[0].value["open_minor"])
+    assert total == Decimal(expected) / 100
+
+
+def test_a_failed_payment_says_why_and_what_is_at_risk(company_app: Open) -> None:
+    """The second tenant's card had no money; its attempts are a click away."""
+    app = company_app("receivables", view="failed", failed="in_13_t_02")
+    row = app.dataframe[0].value.iloc[0]
+    assert (str(row["amount_at_risk_minor"]), row["failure_message"]) == (
+        money(receivable(1)).replace(",", ""),
+        "Your card has insufficient funds.",
+    )
+    assert "1 failed attempt, 1 row below" in said(app)
+
+
+def test_collection_of_a_month_is_made_of_its_invoices(company_app: Open) -> None:
+    """Month 12 was finalized on the first of last month; totals and what was paid are said beside the ratios."""
+    total = sum(company.invoice_for(n, 12, "dkk")[2] for n in KRONER)
+    text = said(company_app("receivables", view="collection", month=month(13)))
+    assert f"Invoiced incl. tax: **{money(total)} DKK**. The 9 rows below add up to {money(total)} DKK." in text
+    assert "same day" in text
+
+
+def test_both_sides_of_dso_are_shown_with_their_rows(company_app: Open) -> None:
+    """Open at the day and invoiced in the 90 days up to it."""
+    text = said(company_app("receivables", view="dso", month=month(14)))
+    assert f"**{money(OPEN)} DKK**. The 9 rows below add up to {money(OPEN)} DKK." in text
+    assert "Invoiced in the 90 days up to it: **" in text
+    assert "differ" not in text
+
+
+def test_nobody_has_credit_in_this_company(company_app: Open) -> None:
+    """An empty view says so."""
+    assert "No customer has a balance" in said(company_app("receivables", view="credit"))
+
+
+def test_a_day_that_cannot_be_shown_falls_back_to_today(company_app: Open) -> None:
+    """Tomorrow, before the first invoice, and what is no day."""
+    for asked in ("2999-01-01", "1999-01-01", "yesterday", "2026-02-30"):
+        app = company_app("receivables", as_of=asked)
+        assert not app.exception
+        assert "which cannot be shown; showing today" in said(app)
