@@ -1,5 +1,5 @@
--- Shared definitions of usage: what a month comes to, what a price makes of units, where a billing period begins. Quantities are counted in
--- millionths as whole numbers, so that they are exact until they are shown.
+-- Shared definitions of usage: what a month comes to, what a price makes of units, where a billing period is likely to end; and of what happened to a
+-- tenant's money. Quantities are counted in millionths as whole numbers, so that they are exact until they are shown.
 
 create or replace macro micro(quantity) as cast(quantity * 1000000 as hugeint);
 
@@ -514,3 +514,73 @@ select
     case when high_guess is not null then greatest(expected, high_guess) end as high,
     len(shares) as history_count
 from ranged;
+
+-- Payments in and outside Stripe, failed attempts and refunds, each with its tenant, invoice, method and reason. signed_minor is what moved.
+create or replace view tenant_money as
+with methods as (
+    select
+        *,
+        case
+            when card_last4 is not null then concat_ws(' ', card_brand, '…' || card_last4)
+            else replace(payment_method_type, '_', ' ')
+        end as method
+    from charges
+),
+
+found as (
+    select
+        'payment' as kind,
+        p.payment_id as subject_id,
+        p.tenant_id,
+        p.paid_on as on_date,
+        p.currency,
+        p.amount_minor,
+        p.amount_minor as signed_minor,
+        'paid' as status,
+        case when p.is_outside_stripe then 'outside Stripe' else h.method end as method,
+        p.reference as reason,
+        null as failure_code,
+        p.invoice_id,
+        p.customer_id
+    from paid_payments as p
+    left join methods as h on p.charge_id = h.charge_id
+    union all
+    select
+        'failed_attempt' as kind,
+        h.charge_id as subject_id,
+        coalesce(h.tenant_id, i.tenant_id) as tenant_id,
+        h.created_on as on_date,
+        h.currency,
+        h.amount_minor,
+        0 as signed_minor,
+        h.status,
+        h.method,
+        coalesce(h.failure_message, h.decline_code, h.failure_code) as reason,
+        coalesce(h.decline_code, h.failure_code) as failure_code,
+        h.invoice_id,
+        coalesce(h.customer_id, i.customer_id) as customer_id
+    from methods as h
+    left join invoices as i on h.invoice_id = i.invoice_id
+    where h.status = 'failed'
+    union all
+    select
+        'refund' as kind,
+        r.refund_id as subject_id,
+        coalesce(r.tenant_id, h.tenant_id, i.tenant_id) as tenant_id,
+        r.created_on as on_date,
+        r.currency,
+        r.amount_minor,
+        case when r.status in ('succeeded', 'pending') then -r.amount_minor else 0 end as signed_minor,
+        r.status,
+        h.method,
+        replace(r.reason, '_', ' ') as reason,
+        null as failure_code,
+        coalesce(r.invoice_id, h.invoice_id) as invoice_id,
+        coalesce(r.customer_id, h.customer_id, i.customer_id) as customer_id
+    from refunds as r
+    left join methods as h on r.charge_id = h.charge_id
+    left join invoices as i on coalesce(r.invoice_id, h.invoice_id) = i.invoice_id
+)
+
+select *
+from found;
