@@ -344,3 +344,71 @@ row_versions = sa.Table(
     sa.Column("chg", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()"), index=True),
     sa.CheckConstraint("recorded_from < recorded_to", name="not_empty"),
 )
+
+# --- actions: what is planned, approved, sent to Stripe and read back -------------------------------------------------
+
+plans = sa.Table(
+    "plans", metadata, pk("plan_id"), text("action", null=False), text("lane", null=False), text("hash", null=False),
+    text("state", null=False), sa.Column("scope", pg.JSONB), sa.Column("skipped", pg.JSONB, nullable=False),
+    sa.Column("approval_needed", pg.JSONB, nullable=False), text("requested_by", null=False),
+    at("requested_at", null=False), text("reason"), text("applied_by"), sa.Column("job_id", sa.BigInteger),
+    at("started_at"), at("ended_at"), whole("calls_count"), text("trouble"),
+    sa.CheckConstraint(
+        "state in ('planned', 'waiting', 'running', 'done', 'partly_done', 'unknown', 'failed', 'rejected')",
+        name="state",
+    ),
+    sa.Index("uq_plans_one_running", "lane", unique=True, postgresql_where=sa.text("state = 'running'")),
+    sa.Index("ix_plans_action_requested_at", "action", "requested_at"),
+)
+plan_actions = sa.Table(
+    "plan_actions", metadata, sa.Column("plan_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True), whole("position", null=False), text("tenant_id", null=False),
+    text("target", null=False), sa.Column("before_count", sa.BigInteger, nullable=False),
+    sa.Column("after_count", sa.BigInteger, nullable=False), minor("effect_minor"), text("currency", null=False),
+    text("note"), flag("is_flagged"), sa.Column("details", pg.JSONB, nullable=False),
+    text("state", null=False, server_default="planned"), text("trouble"), at("ended_at"),
+    sa.CheckConstraint("state in ('planned', 'sent', 'done', 'unknown', 'failed')", name="state"),
+    sa.ForeignKeyConstraint(["plan_id"], ["billing.plans.plan_id"]),
+    sa.Index("ix_plan_actions_tenant_id", "tenant_id"),
+)
+approvals = sa.Table(
+    "approvals", metadata, sa.Column("approval_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    text("plan_id", null=False), text("hash", null=False), text("decision", null=False), text("decided_by", null=False),
+    sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+    text("reason", null=False), sa.ForeignKeyConstraint(["plan_id"], ["billing.plans.plan_id"]),
+    sa.UniqueConstraint("plan_id"), sa.CheckConstraint("decision in ('approved', 'rejected')", name="decision"),
+)
+intents = sa.Table(
+    "intents", metadata, sa.Column("intent_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    text("plan_id", null=False), text("key", null=False), text("target", null=False),
+    text("idempotency_key", null=False), text("path", null=False), sa.Column("params", pg.JSONB, nullable=False),
+    whole("revision", null=False), whole("attempt", null=False), text("state", null=False), at("made_at", null=False),
+    at("ended_at"), text("request_id"), text("trouble"), sa.UniqueConstraint("idempotency_key"),
+    sa.ForeignKeyConstraint(["plan_id"], ["billing.plans.plan_id"]),
+    sa.CheckConstraint("state in ('intended', 'done', 'unknown', 'failed')", name="state"),
+    sa.Index("ix_intents_plan_id_key", "plan_id", "key"),
+    sa.Index(
+        "uq_intents_one_open", "target", unique=True, postgresql_where=sa.text("state in ('intended', 'unknown')")
+    ),
+)
+meter_reports = tracked(
+    "meter_reports", pk("identifier"), text("tenant_id", null=False, index=True), text("customer_id", null=False),
+    text("subscription_item_id", null=False, index=True), text("meter_id", null=False),
+    at("period_start_at", null=False), at("period_end_at", null=False), whole("revision", null=False),
+    sa.Column("units_count", sa.BigInteger, nullable=False), at("stamped_at", null=False), at("sent_at", null=False),
+    text("sent_by", null=False), text("plan_id"), text("corrects"),
+)
+meter_summaries = tracked(
+    "meter_summaries", sa.Column("subscription_item_id", sa.Text, primary_key=True),
+    sa.Column("period_start_at", sa.DateTime(timezone=True), primary_key=True),
+    text("tenant_id", null=False, index=True), text("customer_id", null=False), text("meter_id", null=False),
+    at("period_end_at", null=False),
+    sa.Column("units_count", sa.BigInteger),
+)
+unit_counts = tracked(
+    "unit_counts", sa.Column("subscription_item_id", sa.Text, primary_key=True),
+    sa.Column("period_start_at", sa.DateTime(timezone=True), primary_key=True),
+    text("tenant_id", null=False, index=True), at("period_end_at", null=False),
+    sa.Column("units_count", sa.BigInteger, nullable=False),
+    flag("is_peak"),
+)
