@@ -486,7 +486,7 @@ learned as (
         max(guess) filter (where back = 0) as expected,
         coalesce(
             list_sort(
-                list(divide_whole(whole * 1000000, guess)) filter (where back > 0 and first_day <= cut_on - 27 and guess > 0)
+                list(divide_whole(whole * 1000000, nullif(guess, 0))) filter (where back > 0 and first_day <= cut_on - 27 and guess > 0)
             ),
             []
         ) as shares

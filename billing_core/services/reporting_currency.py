@@ -34,7 +34,6 @@ COLUMNS = (
     Column("not_converted", "varchar", "text", "Why the row is not in the reporting currency; empty when it is."),
 )
 MINOR = "minor units"
-LISTED = 5
 
 Row = dict[str, Any]
 
@@ -87,13 +86,13 @@ def convert(header: Header, table: pa.Table, rates: Rates, into: str, *, last_on
     keeps_rows = "currency" not in header.grain
     key = [name for name in header.grain if name != "currency"]
     sums: dict[tuple[Any, ...], _Sum] = {}
-    reasons: dict[str, int] = defaultdict(int)
+    left: dict[str, int] = defaultdict(int)
     for number, row in enumerate(table.to_pylist()):
         currency, on = row["currency"], _date_of(row, header.converted_on, last_on, is_month=is_month)
         rate, reason = _rate(rates, currency, into, on)
         row |= {"not_converted": reason, "converted_by": None}
         if reason is not None:
-            reasons[reason] += 1
+            left["no currency" if currency is None else currency.upper()] += 1
             sums[(number,)] = _Sum(row, {name: Fraction(row[name]) for name in amounts if row[name] is not None})
             continue
         one = Fraction(1) if rate is None else factor(rate, into)
@@ -110,7 +109,7 @@ def convert(header: Header, table: pa.Table, rates: Rates, into: str, *, last_on
     types = {name: table.schema.field(name).type for name in table.schema.names}
     arrays = [pa.array([row[column.name] for row in rows], types.get(column.name, pa.string())) for column in fields]
     made = pa.Table.from_arrays(arrays, names=[column.name for column in fields])
-    return Converted(made, tuple(fields), _notes(reasons, into))
+    return Converted(made, tuple(fields), _notes(left, into))
 
 
 def _rate(rates: Rates, currency: str | None, into: str, on: date | None) -> tuple[Any, str | None]:
@@ -152,11 +151,13 @@ def _row(held: _Sum, amounts: Sequence[str], added: Sequence[str], names: Sequen
     return row
 
 
-def _notes(reasons: Mapping[str, int], into: str) -> tuple[str, ...]:
-    if not reasons:
+def _notes(left: Mapping[str, int], into: str) -> tuple[str, ...]:
+    if not left:
         return ()
-    count = sum(reasons.values())
-    listed = "; ".join(list(reasons)[:LISTED])
-    more = f"; and {len(reasons) - LISTED} more reasons" if len(reasons) > LISTED else ""
+    count = sum(left.values())
     which = "1 row is" if count == 1 else f"{count} rows are"
-    return (f"{which} not in {into.upper()}: {listed}{more}. Import rates with: billing import fx_rates FILE.csv",)
+    listed = ", ".join(f"{number} in {currency}" for currency, number in sorted(left.items()))
+    return (
+        f"{which} not in {into.upper()} ({listed}); the column not_converted says why. "
+        "Import rates with: billing import fx_rates FILE.csv",
+    )

@@ -115,7 +115,7 @@ def test_no_report_changes_by_what_is_recorded_later(desk: Desk, now: datetime, 
     before = printed(desk, known_at, present, as_of)
     plain = {i.name: i for i in reports.list_reports() if not i.needs}
     untouched = {name: reports.run(desk, DEMO_ADMIN, name, now=present, as_of=as_of).table for name in plain}
-    for wave in range(2):
+    for wave in range(1 if as_of else 2):
         storm(desk.database, wave)
         refresh(desk, now=present)
         assert printed(desk, known_at, present + timedelta(days=400), as_of) == before

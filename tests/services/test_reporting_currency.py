@@ -102,8 +102,10 @@ def test_what_has_no_rate_is_listed_and_never_one_to_one(database: Database, ask
     assert rows["sek"]["not_converted"] == (
         "there is no rate between sek and dkk on or before 2026-09-30, at most 35 days old"
     )
-    assert report.notes[0].startswith("1 row is not in DKK: there is no rate between sek")
-    assert "billing import fx_rates" in report.notes[0]
+    assert report.notes == (
+        "1 row is not in DKK (1 in SEK); the column not_converted says why. "
+        "Import rates with: billing import fx_rates FILE.csv",
+    )
 
 
 def test_a_balance_is_converted_by_the_day_it_is_of(database: Database, ask: Ask) -> None:

@@ -55,7 +55,7 @@ steps = st.lists(
         max_size=3,
     ),
     min_size=1,
-    max_size=4,
+    max_size=3,
 )
 
 
@@ -74,7 +74,7 @@ def act(connection: sa.Connection, step: tuple[str, str, str, Decimal]) -> None:
     connection.execute(sa.text(statements[verb]), {"key": key, "other": other, "amount": amount})
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.booleans())
 def test_every_past_state_is_found_again(
     database: Database, tmp_path: Path, transactions: list[list[Any]], often: bool
