@@ -23,7 +23,7 @@ def body(page: Page) -> None:
     if asked is not None:
         found = report.table.filter(pc.equal(report.table["tenant_id"], asked))
         if found.num_rows == 1:
-            _tenant.show(page, found.to_pylist()[0])
+            _tenant.show(page, asked)
             return
         _filters.note(_("The link asks for the tenant “{asked}”, which is not there; choose one.", asked=asked[:40]))
         _filters.put("tenant", None)

@@ -80,6 +80,17 @@ class Reader:
             return NOTHING
         return f"{self.amount(amount_minor, currency, whole=whole)} {currency.upper()}"
 
+    def unit_price(self, amount_minor: Decimal, currency: str) -> str:
+        """Return a price per unit, which may have more decimals than the currency, with it: `0.125 DKK`.
+
+        Args:
+            amount_minor: minor units with up to twelve decimals.
+            currency: ISO code.
+        """
+        major = amount_minor.scaleb(-exponent(currency)).normalize()
+        digits = max(exponent(currency), -int(major.as_tuple().exponent))
+        return f"{self.number(major, digits)} {currency.upper()}"
+
     def compact(self, amount_minor: int | None, currency: str) -> str:
         """Return an amount for a headline: `1.24M DKK`; below a million it is shown in whole units."""
         if amount_minor is None:

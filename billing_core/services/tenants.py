@@ -80,3 +80,8 @@ def days_behind(later: pa.Table, earlier: pa.Table) -> pa.Table:
         signed = counted if sign > 0 else pc.negate(counted)
         parts.append(rows.append_column("signed_quantity", pc.cast(signed, counted.type)))
     return pa.concat_tables(parts)
+
+
+def recurring_minor(profile: Mapping[str, int | None]) -> int:
+    """Return a tenant's recurring revenue in a month, committed and usage, from its row of `tenant_profile`."""
+    return (profile["committed_minor"] or 0) + (profile["usage_minor"] or 0)
