@@ -133,13 +133,14 @@ create or replace macro earned_minor(amount, from_on, to_on, starts_on, day) as
     end;
 
 -- The rate that an amount of tax is of its base, in percent: a whole number when that explains the tax to the nearest minor unit, else with two decimals.
+-- The optimizer may divide before it looks at the conditions, so 0 becomes null on the way.
 create or replace macro tax_rate_of(base, tax) as
     case
         when tax = 0 or base = 0 then cast(0 as decimal(9, 4))
         when
-            abs(divide_minor(cast(base as hugeint) * divide_minor(cast(tax as hugeint) * 100 * sign(base), abs(base)), 100) - tax) <= 1
-            then cast(divide_minor(cast(tax as hugeint) * 100 * sign(base), abs(base)) as decimal(9, 4))
-        else cast(divide_minor(cast(tax as hugeint) * 10000 * sign(base), abs(base)) * 0.01::decimal(3, 2) as decimal(9, 4))
+            abs(divide_minor(cast(base as hugeint) * divide_minor(cast(tax as hugeint) * 100 * sign(base), nullif(abs(base), 0)), 100) - tax) <= 1
+            then cast(divide_minor(cast(tax as hugeint) * 100 * sign(base), nullif(abs(base), 0)) as decimal(9, 4))
+        else cast(divide_minor(cast(tax as hugeint) * 10000 * sign(base), nullif(abs(base), 0)) * 0.01::decimal(3, 2) as decimal(9, 4))
     end;
 
 create or replace macro is_eu(country) as
