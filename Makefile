@@ -7,7 +7,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check torture docs clean
+.PHONY: help setup setup-dev run test check torture docs texts clean
 .SUFFIXES:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make check    ruff, mypy, import-linter, sqlfluff"
 	@echo "make torture  the full dose of the tests that hurt"
 	@echo "make docs     write docs/settings.md from the settings"
+	@echo "make texts    bring the catalogues of translations in step with the source"
 	@echo "make clean    remove the virtual environment and caches (never .billing)"
 
 # The interpreter must run, be 3.11-3.13, and be able to make a virtual environment.
@@ -82,6 +83,9 @@ torture: setup-dev
 
 docs: setup
 	$(PY) -m billing_core.cli settings-page > docs/settings.md
+
+texts: setup
+	$(PY) -m billing_core.locale
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -10,6 +10,7 @@ from billing_core.language import _
 from billing_core.warehouse import Column
 
 _OWN = {
+    "open_minor": "Amount open",
     "d1_30_minor": "1–30 days",
     "d31_60_minor": "31–60 days",
     "d61_90_minor": "61–90 days",
@@ -27,6 +28,7 @@ _OWN = {
     "countback_days": "DSO by count-back, days",
     "vat_number": "VAT number",
     "cvr": "CVR number",
+    "cvr_number": "CVR number",
     "ean": "EAN number",
     "invoice_pdf": "PDF",
     "hosted_invoice_url": "Invoice page",
