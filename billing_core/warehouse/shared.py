@@ -3,8 +3,8 @@
 `queries/macros.sql` holds definitions that several datasets use (one definition per number); `queries/prepared/*.sql`
 hold shapes that are costly to build and cheap to keep, each a single SELECT whose file name is the table's name. A
 prepared table is rebuilt when one of the tables it names under `sources` has changed. `queries/macros_on_prepared.sql`
-holds definitions on top of those (DuckDB looks a macro's tables up when it is created), and `queries/macros_on_usage.sql`
-those of usage on top of both.
+holds definitions on top of those (DuckDB looks a macro's tables up when it is created), and
+`queries/macros_on_usage.sql` those of usage on top of both.
 """
 
 from __future__ import annotations
