@@ -14,6 +14,7 @@ import streamlit as st
 from billing_core.services import reports
 from billing_core.services.access import Actor
 from billing_core.services.desk import Desk, open_desk
+from billing_core.services.language import current
 from billing_core.settings import load_settings
 
 
@@ -29,7 +30,14 @@ def desk() -> Desk:
 
 @st.cache_resource(show_spinner=False, max_entries=512)
 def _report(
-    version: str, actor: Actor, day: str, name: str, params: tuple[tuple[str, Any], ...], _desk: Desk, _now: datetime
+    version: str,
+    actor: Actor,
+    day: str,
+    words: str,
+    name: str,
+    params: tuple[tuple[str, Any], ...],
+    _desk: Desk,
+    _now: datetime,
 ) -> reports.Report:
     return reports.run(_desk, actor, name, now=_now, **dict(params))
 
@@ -49,4 +57,5 @@ def report(held: Desk, actor: Actor, name: str, now: datetime, **params: Any) ->
     """
     version = str(held.warehouse.snapshot().path)
     day = now.astimezone(held.settings.zone).date().isoformat()
-    return _report(version, actor, day, name, tuple(sorted(params.items())), held, now)
+    # The language is part of the key, because a report's notes are sentences.
+    return _report(version, actor, day, current(), name, tuple(sorted(params.items())), held, now)

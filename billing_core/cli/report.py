@@ -35,6 +35,11 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+    XLSX = "xlsx"
+    PDF = "pdf"
+
+
+_BINARY = {Format.PARQUET: "Parquet", Format.XLSX: "A workbook", Format.PDF: "PDF"}
 
 
 def register(app: typer.Typer) -> None:
@@ -89,8 +94,8 @@ def report(
     info = reports.describe(name)
     extra = dict(_pair(text) for text in with_value or [])
     _refuse_unknown(info, filters, extra)
-    if form is Format.PARQUET and output is None and sys.stdout.isatty():
-        raise InvalidInputError("Parquet is not text: name a file with --output.")
+    if form in _BINARY and output is None and sys.stdout.isatty():
+        raise InvalidInputError(f"{_BINARY[form]} is not text: name a file with --output.")
     with open_context(acting_as=acting_as) as context:
         result = reports.run(
             context.desk,
@@ -108,9 +113,10 @@ def report(
         )
         if tenant is not None and result.table.num_rows == 0:
             _require_tenant(context, tenant)
+        content = _content(result, form, context)
     for note in result.notes:
         typer.echo(note, err=True)
-    _write(_content(result, form), output)
+    _write(content, output)
 
 
 def refresh(
@@ -183,11 +189,17 @@ def _require_tenant(context: Context, tenant: str) -> None:
         raise NotFoundError(f"There is no tenant '{tenant}'. See: billing report tenants_list")
 
 
-def _content(result: Report, form: Format) -> bytes:
-    from billing_core.services import reports
+def _content(result: Report, form: Format, context: Context) -> bytes:
+    from billing_core.services import exports, reports
+    from billing_core.services.language import ENGLISH, reader_of
 
     if form is Format.PARQUET:
         return reports.to_parquet(result)
+    if form is Format.XLSX:
+        return exports.to_xlsx(result)
+    if form is Format.PDF:
+        reader = reader_of(None, ENGLISH, context.desk.settings.zone)
+        return exports.to_pdf(exports.of_report(result, reader), reader)
     writers = {Format.CSV: reports.to_csv, Format.JSON: reports.to_json, Format.TABLE: reports.to_table}
     return writers[form](result).encode("utf-8")
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from billing_core.errors import ForbiddenError, InvalidInputError, NotFoundError
+from billing_core.language import N_, _
 from billing_core.services.desk import Desk
 from billing_core.settings import Mode
 from billing_core.store.database import Database
@@ -25,19 +26,22 @@ _EVERYBODY = frozenset(ROLES)
 
 # Permission → what it allows, and the roles that have it.
 ALLOWED: Mapping[str, tuple[str, frozenset[str]]] = {
-    "reports.read": ("see reports, invoices and tenants", _EVERYBODY | {_SYSTEM_ROLE}),
-    "reports.export": ("take tables out as files", _EVERYBODY),
-    "operations.read": ("see jobs, webhooks, e-mails and the audit log", frozenset({"finance", "support", "admin"})),
-    "data.refresh": ("mirror Stripe and refresh the figures", _EVERYBODY | {_SYSTEM_ROLE}),
-    "data.import": ("import CSV files", frozenset({"finance", "admin"})),
-    "notes.write": ("write notes on tenants", _EVERYBODY),
-    "usage.correct": ("correct usage and units before they are billed", frozenset({"support", "finance", "admin"})),
-    "units.sync": ("report units to Stripe", frozenset({"support", "finance", "admin", _SYSTEM_ROLE})),
-    "subscription.change": ("create, change and cancel subscriptions", frozenset({"support", "finance", "admin"})),
-    "invoice.credit": ("issue credit notes and write invoices off", frozenset({"finance", "admin"})),
-    "plan.approve": ("approve what another person planned", frozenset({"finance", "manager", "admin"})),
-    "period.close": ("close a month and sign its pack", frozenset({"finance", "admin"})),
-    "roles.manage": ("grant and revoke roles", frozenset({"admin"})),
+    "reports.read": (N_("see reports, invoices and tenants"), _EVERYBODY | {_SYSTEM_ROLE}),
+    "reports.export": (N_("take tables out as files"), _EVERYBODY),
+    "operations.read": (
+        N_("see jobs, webhooks, e-mails and the audit log"),
+        frozenset({"finance", "support", "admin"}),
+    ),
+    "data.refresh": (N_("mirror Stripe and refresh the figures"), _EVERYBODY | {_SYSTEM_ROLE}),
+    "data.import": (N_("import CSV files"), frozenset({"finance", "admin"})),
+    "notes.write": (N_("write notes on tenants"), _EVERYBODY),
+    "usage.correct": (N_("correct usage and units before they are billed"), frozenset({"support", "finance", "admin"})),
+    "units.sync": (N_("report units to Stripe"), frozenset({"support", "finance", "admin", _SYSTEM_ROLE})),
+    "subscription.change": (N_("create, change and cancel subscriptions"), frozenset({"support", "finance", "admin"})),
+    "invoice.credit": (N_("issue credit notes and write invoices off"), frozenset({"finance", "admin"})),
+    "plan.approve": (N_("approve what another person planned"), frozenset({"finance", "manager", "admin"})),
+    "period.close": (N_("close a month and sign its pack"), frozenset({"finance", "admin"})),
+    "roles.manage": (N_("grant and revoke roles"), frozenset({"admin"})),
 }
 _EMAIL = re.compile(r"[^\s@<>,;\x00-\x1f]+@[^\s@<>,;\x00-\x1f]+")
 _LONGEST_EMAIL = 254
@@ -87,12 +91,21 @@ def authorize(desk: Desk, actor: Actor, permission: str) -> Actor:
     present = SYSTEM if actor.email == SYSTEM.email else _find(desk.database, actor.email)
     if present is None:
         raise ForbiddenError(
-            f"{actor.email or 'Nobody'} is not on the staff list. "
-            "An admin can add people with: billing roles grant EMAIL ROLE"
+            _(
+                "{email} is not on the staff list. An admin can add people with: billing roles grant EMAIL ROLE",
+                email=actor.email or _("Nobody"),
+            )
         )
     if not allowed.intersection(present.roles):
-        needed = " or ".join(r for r in ROLES if r in allowed)
-        raise ForbiddenError(f"{present.email} may not {what}: that takes the role {needed}. An admin can grant it.")
+        needed = _(" or ").join(_(r) for r in ROLES if r in allowed)
+        raise ForbiddenError(
+            _(
+                "{email} may not {what}: that takes the role {needed}. An admin can grant it.",
+                email=present.email,
+                what=_(what),
+                needed=needed,
+            )
+        )
     return present
 
 

@@ -19,6 +19,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.numbers import format_compact_decimal, format_decimal, get_decimal_symbol, get_group_symbol
 
+from billing_core.language import _
 from billing_core.money import exponent, to_major
 
 NOTHING = "–"
@@ -149,15 +150,15 @@ class Reader:
         gap: timedelta = today - day
         match gap.days:
             case 0:
-                return "today"
+                return _("today")
             case 1:
-                return "yesterday"
+                return _("yesterday")
             case -1:
-                return "tomorrow"
+                return _("tomorrow")
             case days if days > 0:
-                return f"{self.number(days)} days ago"
+                return _("{count} days ago", count=self.number(days))
             case days:
-                return f"in {self.number(-days)} days"
+                return _("in {count} days", count=self.number(-days))
 
 
 def change_ratio(before: int | Decimal | None, after: int | Decimal | None) -> Fraction | None:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from billing_core import money
 from billing_core.errors import QueryError
+from billing_core.language import _, n_
 from billing_core.periods import add_months, month_of
 from billing_core.rules.fx import Rates, factor
 from billing_core.warehouse import Column, Header
@@ -78,8 +79,11 @@ def convert(header: Header, table: pa.Table, rates: Rates, into: str, *, last_on
     """
     if not header.converted_on:
         raise QueryError(
-            f"Report '{header.name}' stays in its own currencies. Those that can be converted say so in: "
-            "billing report --list"
+            _(
+                "Report '{name}' stays in its own currencies. Those that can be converted say so in: "
+                "billing report --list",
+                name=header.name,
+            )
         )
     amounts = [column.name for column in header.columns if column.unit == MINOR]
     is_month = any(column.name == header.converted_on and column.unit == "month" for column in header.columns)
@@ -155,9 +159,15 @@ def _notes(left: Mapping[str, int], into: str) -> tuple[str, ...]:
     if not left:
         return ()
     count = sum(left.values())
-    which = "1 row is" if count == 1 else f"{count} rows are"
-    listed = ", ".join(f"{number} in {currency}" for currency, number in sorted(left.items()))
-    return (
-        f"{which} not in {into.upper()} ({listed}); the column not_converted says why. "
+    listed = ", ".join(_("{count} in {currency}", count=n, currency=code) for code, n in sorted(left.items()))
+    said = n_(
+        "{count} row is not in {currency} ({listed}); the column not_converted says why. "
         "Import rates with: billing import fx_rates FILE.csv",
+        "{count} rows are not in {currency} ({listed}); the column not_converted says why. "
+        "Import rates with: billing import fx_rates FILE.csv",
+        count,
+        count=count,
+        currency=into.upper(),
+        listed=listed,
     )
+    return (said,)

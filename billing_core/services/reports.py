@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from billing_core import money
 from billing_core.errors import InvalidInputError
+from billing_core.language import _
 from billing_core.periods import end_of_day, local_date
 from billing_core.rules.fx import Rate, Rates
 from billing_core.services.access import Actor, authorize
@@ -145,7 +146,7 @@ def run(
     query = headers.header(name)
     authorize(desk, actor, query.permission)
     if from_date and to_date and to_date < from_date:
-        raise InvalidInputError(f"The range ends on {to_date} before it begins on {from_date}.")
+        raise InvalidInputError(_("The range ends on {end} before it begins on {start}.", end=to_date, start=from_date))
     currency, into = _currency(currency), _currency(reporting_currency)
     zone = desk.settings.zone
     known = None if known_at is None else known_until(known_at, zone)
@@ -206,10 +207,15 @@ def known_until(known_at: date | datetime, zone: ZoneInfo) -> datetime:
 def _known_notes(figures: Warehouse, snapshot: Snapshot, known: datetime) -> tuple[str, ...]:
     notes = []
     if snapshot.settled_at is None or known >= snapshot.settled_at:
-        final = "none yet" if snapshot.settled_at is None else f"{snapshot.settled_at:%Y-%m-%d %H:%M:%S} UTC"
-        notes.append(f"Not final: figures are final as known before {final}. Run billing refresh and ask again.")
+        final = _("none yet") if snapshot.settled_at is None else f"{snapshot.settled_at:%Y-%m-%d %H:%M:%S} UTC"
+        notes.append(
+            _(
+                "Not final: figures are final as known before {instant}. Run billing refresh and ask again.",
+                instant=final,
+            )
+        )
     if changing := figures.unversioned(known):
-        notes.append(f"As they are now, because nobody keeps what they were: {', '.join(changing)}.")
+        notes.append(_("As they are now, because nobody keeps what they were: {names}.", names=", ".join(changing)))
     return tuple(notes)
 
 

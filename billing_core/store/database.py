@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from psycopg import conninfo
 
 from billing_core.errors import StoreError
+from billing_core.language import N_, _
 from billing_core.settings import Settings
 from billing_core.store import embedded
 
 CONNECT_SECONDS = 10
-UNKNOWN_HOST = "The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes."
+UNKNOWN_HOST = N_("The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes.")
 # Procrastinate's tables have a schema of their own and it names them without one, so its connections need this path.
 # `public` stays for extensions of an adopter's database.
 JOBS_SCHEMA = "procrastinate"
@@ -155,7 +156,7 @@ def _lost_is_a_store_error() -> Iterator[None]:
         if not error.connection_invalidated:
             raise
         raise StoreError(
-            "The connection to Postgres was lost; nothing was written. Try again when it is back."
+            _("The connection to Postgres was lost; nothing was written. Try again when it is back.")
         ) from error
 
 
@@ -166,7 +167,7 @@ def _commit(transaction: sa.RootTransaction) -> None:
         if _is_refusal(error.orig):
             raise
         raise StoreError(
-            "Postgres was lost while it saved: the change may or may not be there. Look before you do it again.",
+            _("Postgres was lost while it saved: the change may or may not be there. Look before you do it again."),
             is_outcome_unknown=True,
         ) from error
 
@@ -182,23 +183,27 @@ def _is_refusal(error: BaseException | None) -> bool:
 def _unreachable(url: str, error: BaseException | None) -> StoreError:
     """Turn libpq's refusal into one sentence without its text, which may quote a piece of the password."""
     parameters = _parameters(url)
-    host, name, user = parameters.get("host") or "the local socket", parameters.get("dbname"), parameters.get("user")
+    host, name, user = parameters.get("host") or _("the local socket"), parameters.get("dbname"), parameters.get("user")
     text = str(error).lower()
-    where = f"Postgres on {host}" + (f" port {parameters['port']}" if parameters.get("port") else "")
+    where = _("Postgres on {host}", host=host)
+    if parameters.get("port"):
+        where += " " + _("port {port}", port=parameters["port"])
     known = {
-        "password authentication failed": f"{where} does not accept the password of user {user}. Correct DATABASE_URL.",
-        "no password supplied": f"{where} wants a password for user {user}. Put one into DATABASE_URL.",
-        "no pg_hba.conf entry": f"{where} does not let user {user} in from here. Allow it in its pg_hba.conf.",
-        "does not exist": f"{where} has no database {name} or no user {user}. Create it, or correct DATABASE_URL.",
+        "password authentication failed": N_(
+            "{where} does not accept the password of user {user}. Correct DATABASE_URL."
+        ),
+        "no password supplied": N_("{where} wants a password for user {user}. Put one into DATABASE_URL."),
+        "no pg_hba.conf entry": N_("{where} does not let user {user} in from here. Allow it in its pg_hba.conf."),
+        "does not exist": N_("{where} has no database {name} or no user {user}. Create it, or correct DATABASE_URL."),
         "could not translate host name": UNKNOWN_HOST,
         "failed to resolve host": UNKNOWN_HOST,
-        "connection refused": f"{where} refuses connections. Start it, or correct DATABASE_URL.",
-        "no such file": f"{where} does not run. Start it, or correct DATABASE_URL.",
-        "timeout": f"{where} does not answer within {CONNECT_SECONDS} s. Start it, or correct DATABASE_URL.",
-        "too many": f"{where} has no free connection. Stop what you do not need, or raise its max_connections.",
-        "starting up": f"{where} is still starting. Try again in a moment.",
+        "connection refused": N_("{where} refuses connections. Start it, or correct DATABASE_URL."),
+        "no such file": N_("{where} does not run. Start it, or correct DATABASE_URL."),
+        "timeout": N_("{where} does not answer within {seconds} s. Start it, or correct DATABASE_URL."),
+        "too many": N_("{where} has no free connection. Stop what you do not need, or raise its max_connections."),
+        "starting up": N_("{where} is still starting. Try again in a moment."),
     }
     for sign, sentence in known.items():
         if sign in text:
-            return StoreError(sentence)
-    return StoreError(f"{where} cannot be reached. Check DATABASE_URL with psql.")
+            return StoreError(_(sentence, where=where, name=name, user=user, seconds=CONNECT_SECONDS))
+    return StoreError(_("{where} cannot be reached. Check DATABASE_URL with psql.", where=where))

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from billing_core.errors import QueryError
+from billing_core.language import _
 from billing_core.warehouse import headers, versions
 from billing_core.warehouse.known import Known, as_known
 from billing_core.warehouse.versions import Snapshot, State
@@ -100,7 +101,7 @@ class Warehouse:
         query = headers.header(name)
         given = {**query.defaults, **params}
         if missing := [p for p in query.params if p not in given]:
-            raise QueryError(f"Report '{name}' needs a value for {', '.join(missing)}.")
+            raise QueryError(_("Report '{name}' needs a value for {missing}.", name=name, missing=", ".join(missing)))
         bound = {p: given[p] for p in query.params}
         held = self._current() if known_at is None else self._as_known(known_at)
         cursor = held.connection.cursor()
@@ -114,26 +115,28 @@ class Warehouse:
 
     def _as_known(self, known_at: datetime) -> Known:
         # Without a hold on a connection of its own a file can be swept; then the next version is taken.
-        for _ in range(_OPEN_ATTEMPTS):
+        for _attempt in range(_OPEN_ATTEMPTS):
             state = self._current().state
             try:
                 return self._known.get(versions.file_of(self.directory, state.version), state.published_at, known_at)
             except duckdb.IOException:
                 if self._is_pinned:
                     break
-        raise QueryError("The published figures were replaced while they were being read. Ask again.")
+        raise QueryError(_("The published figures were replaced while they were being read. Ask again."))
 
     def _state(self) -> State:
         state = versions.read_state(self.directory)
         if state is None:
-            raise QueryError("There are no figures yet: nothing has been published to read from. Run: billing refresh")
+            raise QueryError(
+                _("There are no figures yet: nothing has been published to read from. Run: billing refresh")
+            )
         return state
 
     def _current(self) -> _Open:
         held = self._open
         if held is not None and self._is_pinned:
             return held
-        for _ in range(_OPEN_ATTEMPTS):
+        for _attempt in range(_OPEN_ATTEMPTS):
             state = self._state()
             if held is not None and (held.state.version, held.state.published_at) == (
                 state.version,
@@ -153,7 +156,12 @@ class Warehouse:
                 continue
             self._open = held
             return held
-        raise QueryError(f"The published figures under {self.directory} cannot be opened. Run: billing refresh --full")
+        raise QueryError(
+            _(
+                "The published figures under {directory} cannot be opened. Run: billing refresh --full",
+                directory=self.directory,
+            )
+        )
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
