@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,18 +20,24 @@ from typing import Any, TypeVar
 import procrastinate
 from procrastinate import exceptions
 
-from billing_core.errors import BillingError
+from billing_core.errors import BillingError, ConflictError
 from billing_core.gateway import Gateway, open_gateway
+from billing_core.services import unit_sync
 from billing_core.services.desk import Desk, open_desk
 from billing_core.services.mirror import mirror
+from billing_core.services.plans import APPLY
 from billing_core.services.refresh import refresh
+from billing_core.services.runs import run
 from billing_core.settings import Mode, Settings
 
 MIRROR = "billing.mirror"
 REFRESH = "billing.refresh"
 RESCUE = "billing.rescue_stalled_jobs"
 CLEAN = "billing.remove_old_jobs"
+UNIT_SYNC = "billing.unit_sync"
 
+# A run that could not begin, because another one was at work or Postgres was away, is tried again.
+RUN_RETRY = procrastinate.RetryStrategy(max_attempts=20, wait=15)
 RETRY = procrastinate.RetryStrategy(max_attempts=3, wait=300)
 # The longest schedule that is planned is monthly; a tick older than this is not caught up.
 CATCH_UP_SECONDS = 40 * 24 * 3600
@@ -100,6 +107,41 @@ async def refresh_now(context: procrastinate.JobContext, timestamp: int | None =
     await place.attempt(REFRESH, lambda: refresh(place.desk, full=False, now=datetime.now(UTC)))
 
 
+@app.task(name=APPLY, pass_context=True, retry=RUN_RETRY)
+async def apply_plan(context: procrastinate.JobContext, plan_id: str) -> None:
+    """Carry out a plan that was handed over; a worker that is told to stop leaves the rest of it to the next one."""
+    place = _workplace(context)
+    if place.gateway is None:
+        raise ConflictError("BILLING_OFFLINE is set, so there is no Stripe to tell.")
+    stop = threading.Event()
+    desk, gateway = place.desk, place.gateway
+    try:
+        await asyncio.to_thread(
+            lambda: run(desk, gateway, plan_id, clock=lambda: datetime.now(UTC), should_stop=stop.is_set)
+        )
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
+@app.task(name=UNIT_SYNC, pass_context=True, queueing_lock=UNIT_SYNC, lock=UNIT_SYNC, retry=RETRY)
+async def sync_units(context: procrastinate.JobContext, timestamp: int) -> None:
+    """Plan the night's unit sync and hand it over; what stands out waits for a person."""
+    place = _workplace(context)
+    desk, gateway, now = place.desk, place.gateway, datetime.now(UTC)
+    if gateway is None:
+        return
+    tick = datetime.fromtimestamp(timestamp, UTC)
+    if await asyncio.to_thread(lambda: unit_sync.is_before_the_first(desk, tick=tick, now=now)):
+        logger.info("no unit sync was missed: this desk begins with the next one")
+        return
+    made, held = await asyncio.to_thread(lambda: unit_sync.scheduled(desk, gateway, now=now))
+    waiting = f"; {len(held.actions)} wait for a person in {held.plan_id}" if held else ""
+    logger.info(
+        "unit sync %s: %d to change, %d left alone%s", made.plan_id, len(made.actions), len(made.skipped), waiting
+    )
+
+
 @app.task(name=RESCUE, pass_context=True, queueing_lock=RESCUE, lock=RESCUE)
 async def rescue_stalled_jobs(context: procrastinate.JobContext, timestamp: int | None = None) -> None:
     """Give the jobs of workers that went silent to somebody else."""
@@ -142,9 +184,10 @@ def schedules(settings: Settings) -> dict[str, str]:
         REFRESH: every(settings.refresh_seconds),
         RESCUE: every(RESCUE_SECONDS),
         CLEAN: "10 3 * * *",
+        UNIT_SYNC: "0 5 * * *",
     }
     if settings.mode is Mode.OFFLINE:
-        del lines[MIRROR]
+        del lines[MIRROR], lines[UNIT_SYNC]
     return lines
 
 

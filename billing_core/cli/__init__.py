@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from billing_core.cli import doctor, imports, init, mirror, report, roles, sandbox, serve, up, worker
+from billing_core.cli import doctor, imports, init, mirror, report, roles, sandbox, serve, units, up, worker
 from billing_core.errors import BillingError
 
 BUG = 70
@@ -48,7 +48,7 @@ def _options(
     pass
 
 
-for topic in (up, init, doctor, mirror, imports, report, roles, serve, worker, sandbox):
+for topic in (up, init, doctor, mirror, imports, report, units, roles, serve, worker, sandbox):
     topic.register(app)
 
 

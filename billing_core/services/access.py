@@ -40,6 +40,7 @@ ALLOWED: Mapping[str, tuple[str, frozenset[str]]] = {
     "subscription.change": (N_("create, change and cancel subscriptions"), frozenset({"support", "finance", "admin"})),
     "invoice.credit": (N_("issue credit notes and write invoices off"), frozenset({"finance", "admin"})),
     "plan.approve": (N_("approve what another person planned"), frozenset({"finance", "manager", "admin"})),
+    "writes.stop": (N_("stop all writes to Stripe and allow them again"), frozenset({"finance", "admin"})),
     "period.close": (N_("close a month and sign its pack"), frozenset({"finance", "admin"})),
     "roles.manage": (N_("grant and revoke roles"), frozenset({"admin"})),
 }

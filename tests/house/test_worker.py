@@ -108,8 +108,9 @@ def test_tick_missed_while_everything_was_down_is_caught_up():
 
 
 def test_offline_desk_has_no_mirror_schedule(settings: Settings):
-    """Without Stripe nothing is mirrored, and everything else keeps its schedule."""
+    """Without Stripe nothing is mirrored or told to it, and everything else keeps its schedule."""
     assert worker.MIRROR not in worker.schedules(settings)
+    assert worker.UNIT_SYNC not in worker.schedules(settings)
     assert set(worker.schedules(settings)) == {worker.REFRESH, worker.RESCUE, worker.CLEAN}
 
 
