@@ -208,18 +208,21 @@ FORECAST_KINDS = {
 }
 
 
+def forecast_name(row: Mapping[str, Any]) -> str:
+    """Return what a row of `usage_forecast` is about: `Metered units, Portfolio`."""
+    if row["kind"] == "usage":
+        return _measures.said(row["subject_id"])
+    kind = _(FORECAST_KINDS[row["kind"]])
+    return f"{kind}, {row['product']}" if row["product"] else kind
+
+
 def forecast_rows(page: Page, table: Any) -> Any:
     """Return rows of `usage_forecast` with the words of a table: what is measured, and the ranges as texts."""
     reader, rows = page.reader, table.to_pylist()
     table = _tables.with_texts(
         table,
         "what",
-        [
-            _measures.said(r["subject_id"])
-            if r["kind"] == "usage"
-            else f"{_(FORECAST_KINDS[r['kind']])}{', ' + r['product'] if r['product'] else ''}"
-            for r in rows
-        ],
+        [forecast_name(r) for r in rows],
     )
 
     def between(low: str | None, high: str | None) -> str | None:

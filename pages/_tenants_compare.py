@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -101,7 +102,7 @@ def _shared_currency(chosen: Sequence[str], currencies: Mapping[str, str]) -> st
 def _values(
     page: Page, measure: str, first: date, shown: Sequence[str], currency: str | None
 ) -> tuple[reports.Report, dict[str, dict[date, int | Decimal]]]:
-    """Return the report and tenant → month → value."""
+    """Return the report with the rows of these tenants, and tenant → month → value."""
     if measure == "units":
         report, field = page.report("units_monthly", from_date=first), "peak_units_count"
         table = report.table
@@ -113,7 +114,7 @@ def _values(
         report, field = page.report("usage_by_tenant_month", from_date=first), "quantity"
         table = report.table.filter(pc.equal(report.table["metric"], measure))
     table = table.filter(pc.is_in(table["tenant_id"], pa.array(list(shown), pa.string())))
-    return report, tenants.by_month(table, field)
+    return replace(report, table=table), tenants.by_month(table, field)
 
 
 def _draw(

@@ -77,21 +77,30 @@ def _answer(page: Page, rows: Sequence[Mapping[str, Any]]) -> None:
     """Say how many went up and down, by how much, and what that is worth per currency."""
     reader, first = page.reader, rows[0]
     parts = []
-    for direction, said in (("up", _("up")), ("down", _("down"))):
+    for direction in ("up", "down"):
         some = [r for r in rows if r["direction"] == direction]
         if not some:
             continue
         added = tenants.change(some)
         amounts = money.total((r["change_minor"], r["currency"]) for r in some if r["change_minor"] is not None)
         worth = ", ".join(reader.money(a, c, whole=True) for c, a in sorted(amounts.items()) if a)
-        number = reader.number(added)
-        text = n_(
-            "**{count} tenant** {direction} by {quantity}",
-            "**{count} tenants** {direction} by {quantity}",
-            len(some),
-            count=reader.number(len(some)),
-            direction=said,
-            quantity=f"+{number}" if added > 0 else number,
+        count, quantity = reader.number(len(some)), reader.number(abs(added))
+        text = (
+            n_(
+                "**{count} tenant** up by {quantity}",
+                "**{count} tenants** up by {quantity}",
+                len(some),
+                count=count,
+                quantity=quantity,
+            )
+            if direction == "up"
+            else n_(
+                "**{count} tenant** down by {quantity}",
+                "**{count} tenants** down by {quantity}",
+                len(some),
+                count=count,
+                quantity=quantity,
+            )
         )
         parts.append(text + (" (" + _("{amount} a month", amount=worth) + ")" if worth else ""))
     said = "; ".join(parts) + "."

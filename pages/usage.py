@@ -1,4 +1,4 @@
-"""Usage: units and usage of every tenant over time, and one tenant's trend."""
+"""Usage: units and usage of every tenant over time, one tenant's trend, and where the running periods are heading."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from billing_core.periods import add_months, days_between, month_of, months_between
+from billing_core.services import tenants
 from billing_core.services.formatting import change_ratio
-from pages import _charts, _filters, _frame, _tables
+from billing_core.services.language import N_, _, n_
+from billing_core.services.reports import Report
+from pages import _charts, _filters, _frame, _tables, _usage_forecast, _words
 from pages._frame import Page
 
 UNITS = "units"
-SPANS = {"6": "Last 6 months", "12": "Last 12 months", "24": "Last 24 months"}
-ROWS = {"20": "Largest 20", "50": "Largest 50", "all": "All tenants"}
-Grid = dict[str, dict[date, int | Decimal | None]]
+VIEWS = {"map": N_("Month by month"), "forecast": N_("Forecast")}
+SPANS = {"6": N_("Last 6 months"), "12": N_("Last 12 months"), "24": N_("Last 24 months")}
+ROWS = {"20": N_("Largest 20"), "50": N_("Largest 50"), "all": N_("All tenants")}
+Grid = dict[str, dict[date, int | Decimal]]
 
 
 def _answer(page: Page) -> None:
@@ -28,30 +32,32 @@ def _answer(page: Page) -> None:
     now, before = rows.get(this_month), rows.get(add_months(this_month, -1))
     if now is None:
         return
-    tenants = reader.number(now["tenants_with_units_count"])
-    said = f"**{reader.number(now['units_count'])} units** at {tenants} tenants today"
+    count = now["tenants_with_units_count"]
+    said = _(
+        "**{units}** at {tenants} today",
+        units=n_("{count} unit", "{count} units", now["units_count"], count=reader.number(now["units_count"])),
+        tenants=n_("{count} tenant", "{count} tenants", count, count=reader.number(count)),
+    )
     ratio = change_ratio(before["units_count"], now["units_count"]) if before else None
     if ratio is not None:
-        word = "more than" if ratio > 0 else "fewer than" if ratio < 0 else "as many as"
-        amount = f"{reader.percent(abs(ratio), 1)} " if ratio else ""
-        said += f", {amount}{word} at the end of {reader.month_name(add_months(this_month, -1))}"
+        month = reader.month_name(add_months(this_month, -1))
+        amount = reader.percent(abs(ratio), 1)
+        if ratio > 0:
+            said += _(", {amount} more than at the end of {month}", amount=amount, month=month)
+        elif ratio < 0:
+            said += _(", {amount} fewer than at the end of {month}", amount=amount, month=month)
+        else:
+            said += _(", as many as at the end of {month}", month=month)
     st.markdown(said + ".")
 
 
-def _grid(page: Page, metric: str, first: date) -> tuple[Any, Grid]:
+def _grid(page: Page, metric: str, first: date) -> tuple[Report, Grid]:
     """Return the report and its values per tenant and month."""
     if metric == UNITS:
-        report, field = page.report("units_monthly", from_date=first), "peak_units_count"
-        table = report.table
-    else:
-        report, field = page.report("usage_by_tenant_month", from_date=first), "quantity"
-        table = report.table.filter(pc.equal(report.table["metric"], metric))
-    grid: Grid = {}
-    for tenant, month, value in zip(
-        table["tenant_id"].to_pylist(), table["month"].to_pylist(), table[field].to_pylist(), strict=True
-    ):
-        grid.setdefault(tenant, {})[month] = value
-    return report, grid
+        report = page.report("units_monthly", from_date=first)
+        return report, tenants.by_month(report.table, "peak_units_count")
+    report = page.report("usage_by_tenant_month", from_date=first)
+    return report, tenants.by_month(report.table.filter(pc.equal(report.table["metric"], metric)), "quantity")
 
 
 def _largest(grid: Grid, names: Mapping[str, str], rows: str) -> list[str]:
@@ -65,10 +71,14 @@ def _largest(grid: Grid, names: Mapping[str, str], rows: str) -> list[str]:
     return ordered if rows == "all" else ordered[: int(rows)]
 
 
+def _said(metric: str) -> str:
+    return _("Units (peak)") if metric == UNITS else metric
+
+
 def _heat(
     page: Page,
     grid: Grid,
-    tenants: list[str],
+    shown: list[str],
     months: list[date],
     names: Mapping[str, str],
     metric: str,
@@ -77,43 +87,56 @@ def _heat(
 ) -> None:
     reader = page.reader
     axis = _charts.month_axis(months, reader, page.today)
-    values = [[grid[t].get(m) for m in months] for t in tenants]
-    what = "Peak units" if metric == UNITS else metric
+    values = [tenants.over(months, grid[t], missing=None) for t in shown]
     rule = (
-        "the highest number of units occupied on one day of the month"
+        _("the highest number of units occupied on one day of the month")
         if metric == UNITS
-        else f"{unit or 'quantity'} in the month"
+        else _("{unit} in the month", unit=unit or _("quantity"))
     )
     _charts.heading(
-        f"{what} by tenant and month",
-        f"Stronger is more: {rule}. Months of {reader.zone.key}; the last one is not over. "
-        "Click a cell for the tenant's days.",
+        _("{measure} by tenant and month", measure=_said(metric)),
+        _(
+            "Stronger is more: {rule}. Months of {zone}; the last one is not over. Click a cell for the tenant's days.",
+            rule=rule,
+            zone=reader.zone.key,
+        ),
     )
     figure = _charts.heat_map(
         axis,
-        tenants,
-        [names.get(t, t) for t in tenants],
+        shown,
+        [_words.on_chart(names.get(t, t), 40) for t in shown],
         [_charts.drawn_numbers(row) for row in values],
         [[reader.number(v) for v in row] for row in values],
         reader,
-        unit="units" if metric == UNITS else unit,
+        unit=_("units") if metric == UNITS else unit,
         chosen=chosen,
     )
     top = max(
         (
             (v, t, m)
-            for t, row in zip(tenants, values, strict=True)
+            for t, row in zip(shown, values, strict=True)
             for m, v in zip(months, row, strict=True)
             if v is not None
         ),
         default=None,
     )
-    alt = f"{what} of {len(tenants)} tenants, {axis.long_labels[0]} to {axis.long_labels[-1]}."
+    alt = _(
+        "{measure} of {tenants}, {first} to {last}.",
+        measure=_said(metric),
+        tenants=n_("{count} tenant", "{count} tenants", len(shown), count=reader.number(len(shown))),
+        first=axis.long_labels[0],
+        last=axis.long_labels[-1],
+    )
     if top is not None:
-        alt += f" Highest: {reader.number(top[0])}, {names.get(top[1], top[1])}, {reader.month(top[2])}."
+        alt += " " + _(
+            "Highest: {value}, {name}, {month}.",
+            value=reader.number(top[0]),
+            name=names.get(top[1], top[1]),
+            month=reader.month(top[2]),
+        )
     _charts.chart(
         figure,
-        key=f"heat_{metric}_{st.session_state.get('usage_round', 0)}",
+        key=f"heat_{metric}",
         alt=alt,
         on_click=lambda data: _filters.put("tenant", str(data[0]) if data else None),
     )
@@ -121,27 +144,27 @@ def _heat(
 
 def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit: str, first: date) -> None:
     """One tenant's days."""
-    reader = page.reader
+    reader, name = page.reader, _words.inert(names[tenant])
     if metric == UNITS:
-        report, field, label = (
-            page.report("tenant_units_daily", tenant_id=tenant, from_date=first),
-            "units_count",
-            "Units occupied",
-        )
-        table = report.table
+        report = page.report("tenant_units_daily", tenant_id=tenant, from_date=first)
+        field, label, table = "units_count", _("Units occupied"), report.table
     else:
-        report, field, label = page.report("usage_daily", tenant_id=tenant, from_date=first), "quantity", metric
+        report = page.report("usage_daily", tenant_id=tenant, from_date=first)
+        field, label = "quantity", metric
         table = report.table.filter(pc.equal(report.table["metric"], metric))
     unit_said = f", {unit}" if unit and metric != UNITS else ""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            _charts.heading(names[tenant], f"{label} per day{unit_said}. Days of {reader.zone.key}.")
-        if st.button("All tenants", icon=":material/close:", type="tertiary", key="all_tenants"):
+            _charts.heading(
+                name,
+                _("{measure} per day{unit}. Days of {zone}.", measure=label, unit=unit_said, zone=reader.zone.key),
+            )
+        if st.button(_("All tenants"), icon=":material/close:", type="tertiary", key="all_tenants"):
             _filters.put("tenant", None)
-            st.session_state["usage_round"] = st.session_state.get("usage_round", 0) + 1
+            _charts.forget_clicks()
             st.rerun()
     if table.num_rows == 0:
-        st.caption(f"{names[tenant]} has no {label.lower()} in this period.")
+        st.caption(_("{name} has nothing of this measure in this period.", name=name))
         return
     by_day = dict(zip(table["day"].to_pylist(), table[field].to_pylist(), strict=True))
     # A day without a row is a gap to be seen, not a day to be skipped.
@@ -159,51 +182,55 @@ def _tenant(page: Page, tenant: str, names: Mapping[str, str], metric: str, unit
     else:
         figure = _charts.bars(axis, [series], reader, height=260)
     _charts.chart(
-        figure, key=f"tenant_{metric}", alt=_charts.alt_text(f"{label} of {names[tenant]} per day", axis, [series])
+        figure,
+        key=f"tenant_{metric}",
+        alt=_charts.alt_text(_("{measure} of {name} per day", measure=label, name=names[tenant]), axis, [series]),
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         _tables.beside(report, reader, key=f"tenant_{metric}", what=f"{report.name}_{tenant}")
-        if st.button("Invoices of this tenant", type="tertiary", icon=":material/receipt_long:", key="to_invoices"):
-            _frame.open_page("invoices", tenant=tenant)
+        if st.button(_("Open the tenant"), type="tertiary", icon=":material/apartment:", key="to_tenant"):
+            _frame.open_page("tenant", tenant=tenant)
 
 
 def body(page: Page) -> None:
     """Draw the page."""
-    tenants_report = page.report("tenants_list")
-    if tenants_report.table.num_rows == 0:
+    people = page.report("tenants_list").table
+    if people.num_rows == 0:
         _frame.empty(
-            "No tenants yet",
-            "Units and usage are counted per tenant. Import tenants and their occupancies, then refresh.",
+            _("No tenants yet"),
+            _("Units and usage are counted per tenant. Import tenants and their occupancies, then refresh."),
             command="billing import tenants tenants.csv\nbilling import occupancies occupancies.csv\nbilling refresh",
         )
         return
-    people = tenants_report.table
+    _answer(page)
+    view = _filters.choice(_("View"), "view", list(VIEWS), default="map", name=lambda v: _(VIEWS[v]), as_segments=True)
+    if view == "forecast":
+        _usage_forecast.show(page)
+        return
     names = dict(zip(people["tenant_id"].to_pylist(), people["name"].to_pylist(), strict=True))
     usage = page.report("usage_by_tenant_month").table
-    metrics = [UNITS, *sorted(set(usage["metric"].to_pylist()))]
     with _filters.row():
         metric = _filters.choice(
-            "Measure", "metric", metrics, default=UNITS, name=lambda m: "Units (peak)" if m == UNITS else m
+            _("Measure"), "metric", [UNITS, *sorted(set(usage["metric"].to_pylist()))], default=UNITS, name=_said
         )
-        span = _filters.choice("Period", "period", list(SPANS), default="12", name=SPANS.__getitem__)
-        rows = _filters.choice("Tenants", "rows", list(ROWS), default="20", name=ROWS.__getitem__)
+        span = _filters.choice(_("Period"), "period", list(SPANS), default="12", name=lambda s: _(SPANS[s]))
+        rows = _filters.choice(_("Tenants"), "rows", list(ROWS), default="20", name=lambda r: _(ROWS[r]))
         tenant = _filters.choice(
-            "One tenant",
+            _("One tenant"),
             "tenant",
             ["", *sorted(names, key=lambda t: names[t].casefold())],
             default="",
             name=lambda t: names.get(t, "–"),
         )
     first = add_months(month_of(page.today), 1 - int(span))
-    _answer(page)
     report, grid = _grid(page, metric, first)
     unit = "" if metric == UNITS else _unit(usage, metric)
     if tenant:
         _tenant(page, tenant, names, metric, unit, first)
     if not grid:
         _frame.empty(
-            "Nothing in this period",
-            "No tenant has a value for this measure in the months chosen. Choose a longer period or another measure.",
+            _("Nothing in this period"),
+            _("No tenant has a value of this measure in the months chosen. Choose a longer period or another one."),
         )
         return
     shown = _largest(grid, names, rows)
@@ -213,7 +240,7 @@ def body(page: Page) -> None:
 
 def _unit(usage: Any, metric: str) -> str:
     rows = usage.filter(pc.equal(usage["metric"], metric))
-    return (rows["unit"][0].as_py() or "") if "unit" in rows.column_names and rows.num_rows else ""
+    return (rows["unit"][0].as_py() or "") if rows.num_rows else ""
 
 
 _frame.show("usage", body)
