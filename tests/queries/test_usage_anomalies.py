@@ -34,7 +34,7 @@ def test_a_month_far_from_its_like_is_found_with_the_range_and_by_how_much(compa
 
 
 def test_the_range_is_as_wide_as_the_months_before_were_uneven(company: Any) -> None:
-    """Differences 20 -20 20 -40 40 -40 40 -40 20: median 20, deviation 20, so 3.5 × 1.4826 × 20 = 103.782 around 120."""
+    """Differences 20 -20 20 -40 40 -40 40 -40 20: median 20, deviation 20, 3.5 × 1.4826 × 20 = 103.782 around 120."""
     company.tenant("t1", created="2025-01-01")
     use(company, "t1", [100, 100, 100, 120, 80, 120, 80, 120, 80, 120, 80, 100, 250])
     [row] = company.report("usage_anomalies", metric="kWh", from_date="2026-10-01")
