@@ -99,14 +99,18 @@ def choice(
             st.session_state[remembered(param)] = chosen
         put(param, None if chosen == default or chosen is None else chosen)
 
+    # Named within the run, where the reader's language is known.
+    names = {option: name(option) for option in options}
     if as_segments:
-        st.segmented_control(label, options, format_func=name, key=key, required=True, on_change=changed, help=help)
+        st.segmented_control(
+            label, options, format_func=names.__getitem__, key=key, required=True, on_change=changed, help=help
+        )
     else:
-        st.selectbox(label, options, format_func=name, key=key, on_change=changed, help=help)
+        st.selectbox(label, options, format_func=names.__getitem__, key=key, on_change=changed, help=help)
     # What a browser sends is not proof of anything: only a known option is passed on.
     drawn = st.session_state[key]
     chosen = drawn if drawn in options else default
-    _print.asked(label, name(chosen))
+    _print.asked(label, names[chosen])
     return chosen
 
 
@@ -143,7 +147,7 @@ def several(
     st.multiselect(
         label,
         options,
-        format_func=name,
+        format_func={option: name(option) for option in options}.__getitem__,
         key=key,
         max_selections=most,
         placeholder=placeholder,
