@@ -11,7 +11,7 @@ import streamlit as st
 
 from billing_core.services import receivables, reports, sums
 from billing_core.services.language import N_, _, n_
-from pages import _bars, _behind, _charts, _filters, _frame, _print, _tables
+from pages import _bars, _behind, _charts, _filters, _frame, _print, _tables, _words
 from pages._frame import Page
 from pages._tables import Column
 
@@ -113,7 +113,7 @@ def _invoices(
     page: Page, aging: pa.Table, bucket: str | None, tenant: str | None, name: str, as_of: date | None, currency: str
 ) -> None:
     """The open invoices behind a bucket, a tenant, or both."""
-    title = " · ".join([*([name] if tenant else []), *([_(BUCKETS[bucket])] if bucket else [])])
+    title = " · ".join([*([_words.inert(name)] if tenant else []), *([_(BUCKETS[bucket])] if bucket else [])])
     _behind.heading(title, back=_("All receivables"), closes=("bucket", "tenant"), key="aging")
     report = page.report("invoices_list", currency=currency, as_of=as_of)
     rows = receivables.open_invoices(report.table)
@@ -220,7 +220,7 @@ def show_failed(page: Page, report: reports.Report, as_of: date | None, currency
 def _attempts(page: Page, invoice: dict[str, Any], as_of: date | None, currency: str) -> None:
     reader = page.reader
     _behind.heading(
-        _("Attempts on {invoice}", invoice=invoice["invoice_number"] or _("no number yet")),
+        _("Attempts on {invoice}", invoice=_words.inert(invoice["invoice_number"]) or _("no number yet")),
         back=_("All failed payments"),
         closes=("failed",),
         key="failed",
@@ -314,7 +314,7 @@ def show_credit(page: Page, as_of: date | None, currency: str) -> None:
 def _movements(page: Page, customer: dict[str, Any], as_of: date | None, currency: str) -> None:
     """The movements of one customer's balance; they add up to it. Negative gives credit, as in Stripe."""
     _behind.heading(
-        customer["customer_name"] or _("No tenant"), back=_("All customers"), closes=("customer",), key="credit"
+        _words.inert(customer["customer_name"]) or _("No tenant"), back=_("All customers"), closes=("customer",), key="credit"
     )
     report = page.report("customer_balance_rows", currency=currency, as_of=as_of)
     rows = report.table.filter(pc.equal(report.table["customer_id"], customer["customer_id"]))

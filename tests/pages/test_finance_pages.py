@@ -1,7 +1,8 @@
-"""Recurring revenue and receivables of a company whose figures are known: said, drilled, and adding up."""
+"""Revenue, recurring revenue and receivables of a company whose figures are known: said, drilled, and adding up."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from tests.pages.test_pages import said
 
 Open = Callable[..., AppTest]
 TODAY = datetime.now(UTC).astimezone(ZoneInfo("Europe/Copenhagen")).date()
+KRONER = [n for n in range(12) if n % 4 != 3]
 FLAT = company.FLAT_MINOR
 # Kroner: tenants 0, 1, 4, 5, 6, 8, 9 and 10, of whom the sixth has two fees; the third has left.
 MRR = 9 * FLAT
@@ -28,6 +30,66 @@ def money(minor: int) -> str:
 def month(number: int) -> str:
     """The n-th month of the company as it stands in a link; its last invoiced one is 13, the running one 14."""
     return add_months(month_of(TODAY), number - 14).isoformat()
+
+
+def net(tenant: int, number: int) -> int:
+    """What a tenant's invoice for the n-th month brings, ex tax."""
+    return company.invoice_for(tenant, number, "dkk")[0]
+
+
+def test_revenue_of_a_month_is_drilled_to_rows_that_add_up_to_it(company_app: Open) -> None:
+    """The month's figure and the sum of its rows are said side by side and are equal."""
+    invoiced = sum(net(n, 12) for n in KRONER)
+    app = company_app("revenue", month=month(13), figure="invoiced_minor")
+    said_of_it = f"Invoiced: **{money(invoiced)} DKK**. The {len(KRONER)} rows below add up to {money(invoiced)} DKK."
+    assert said_of_it in said(app)
+    assert app.dataframe[0].value.shape[0] == len(KRONER)
+
+
+def test_revenue_of_a_product_and_of_a_tenant_add_up_over_all_months(company_app: Open) -> None:
+    """One tenant's fourteen invoices; lines without a product are a row of their own."""
+    invoiced = sum(net(4, number) for number in range(14))
+    text = said(company_app("revenue", by="tenant", tenant="t_05", figure="invoiced_minor", period="all"))
+    assert f"Invoiced: **{money(invoiced)} DKK**. The 14 rows below add up to {money(invoiced)} DKK." in text
+    everything = sum(net(n, number) for n in KRONER for number in range(14))
+    text = said(company_app("revenue", by="product", product="none", figure="invoiced_minor", period="all"))
+    assert f"Invoiced: **{money(everything)} DKK**" in text
+    assert f"add up to {money(everything)} DKK." in text
+    assert "differ" not in text
+
+
+def test_collected_counts_money_with_its_tax_in_the_month_it_came(company_app: Open) -> None:
+    """The invoices of month 12, finalized on the first of last month and paid nine days later."""
+    paid = sum(company.invoice_for(n, 12, "dkk")[2] for n in KRONER)
+    text = said(company_app("revenue", view="collected", month=month(13)))
+    assert f"Collected: **{money(paid)} DKK**. The 9 rows below add up to {money(paid)} DKK." in text
+
+
+def test_recognised_revenue_hangs_together_with_what_was_invoiced(company_app: Open) -> None:
+    """To date: net invoiced less deferred plus accrued; the rows of a month add up to each."""
+    text = said(company_app("revenue", view="recognised", period="all"))
+    found = re.search(
+        r"recognised ([\d,.]+) DKK = net invoiced ([\d,.]+) DKK − deferred (.+) DKK \+ accrued (.+) DKK", text
+    )
+    assert found is not None
+    recognised, invoiced, deferred, accrued = (Decimal(g.replace(",", "")) for g in found.groups())
+    assert recognised == invoiced - deferred + accrued
+    for figure in ("recognised_minor", "deferred_minor", "accrued_minor"):
+        drilled = said(company_app("revenue", view="recognised", month=month(13), figure=figure))
+        assert "differ" not in drilled
+        assert "below" in drilled or "There are no rows behind it" in drilled
+
+
+def test_the_bridge_of_a_month_adds_up_by_tenant_and_by_line(company_app: Open) -> None:
+    """Each tenant has a unit more than the month before; that month the third one also got 40.00 credited."""
+    change = sum(net(n, 12) - net(n, 11) for n in KRONER) + 4000
+    link = {"view": "change", "month": month(13)}
+    text = said(company_app("revenue", **link))
+    assert f"Change: **{money(change)} DKK**. The 9 rows below add up to {money(change)} DKK." in text
+    one = net(4, 12) - net(4, 11)
+    text = said(company_app("revenue", tenant="t_05", **link))
+    assert f"Change: **{money(one)} DKK**" in text
+    assert f"add up to {money(one)} DKK." in text
 
 
 def test_recurring_revenue_is_said_for_a_month_and_a_year(company_app: Open) -> None:
@@ -84,7 +146,6 @@ def receivable(tenant: int) -> int:
     return company.invoice_for(tenant, 13, "dkk")[2]
 
 
-KRONER = [n for n in range(12) if n % 4 != 3]
 OPEN = sum(receivable(n) for n in KRONER)
 
 

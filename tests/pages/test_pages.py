@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from billing_core.periods import add_months, month_of
 from billing_core.services.access import DEMO_STAFF
 from pages._registry import BY_NAME, PAGES
 from tests import company
@@ -99,16 +98,6 @@ def test_overview_keeps_currencies_apart(company_app: Open) -> None:
     text = said(company_app("overview", currency="eur"))
     assert f"**{whole(net)} EUR** net" in text
     assert "DKK" not in text
-
-
-def test_revenue_of_a_month_is_drilled_to_rows_that_add_up_to_it(company_app: Open) -> None:
-    """The month's figure and the sum of its rows are said side by side and are equal."""
-    month = month_of(add_months(TODAY, -1))
-    net = sum(company.invoice_for(n, BEFORE, "dkk")[0] for n in DKK)
-    app = company_app("revenue", month=month.isoformat(), figure="invoiced_minor")
-    amount = f"{net // 100:,}.{net % 100:02} DKK"
-    assert f"Invoiced: **{amount}**. The {len(DKK)} rows below add up to invoiced {amount}." in said(app)
-    assert app.dataframe[0].value.shape[0] == len(DKK)
 
 
 def test_invoices_are_counted_by_status_and_filtered_by_the_link(company_app: Open) -> None:
