@@ -9,11 +9,11 @@ create or replace macro from_micro(millionths) as cast(cast(millionths as hugein
 create or replace macro divide_whole(amount, divisor) as
     sign(amount) * ((2 * abs(cast(amount as hugeint)) + cast(divisor as hugeint)) // (2 * cast(divisor as hugeint)));
 
--- The median of a list of whole numbers, and the value that a share of them (in tenths) does not exceed; null for an empty list.
-create or replace macro middle(numbers) as
-    divide_whole(list_sort(numbers)[(len(numbers) + 1) // 2] + list_sort(numbers)[len(numbers) // 2 + 1], 2);
+-- The median of a rising list of whole numbers, and the value that a share of them (in tenths) does not exceed; null for an empty list.
+create or replace macro middle(rising) as
+    cast(cast(rising[(len(rising) + 1) // 2] + rising[len(rising) // 2 + 1] as decimal(37, 0)) * 0.5::decimal(2, 1) as hugeint);
 
-create or replace macro tenth(numbers, tenths) as list_sort(numbers)[greatest((len(numbers) * tenths + 9) // 10, 1)];
+create or replace macro tenth(rising, tenths) as rising[greatest((len(rising) * tenths + 9) // 10, 1)];
 
 -- What one period of a price costs, in minor units × 10^12, for a whole quantity: the step of the ladder that the quantity falls into.
 create or replace macro period_scaled(quantity, ladder) as

@@ -44,26 +44,29 @@ with cells as (
 levelled as (
     select
         *,
-        list(whole_micro) filter (where whole_micro is not null) over (
-            partition by tenant_id, kind, metric order by month rows between 3 preceding and 1 preceding
-        ) as before
+        list_sort(list(whole_micro) filter (where whole_micro is not null) over before) as last_three
     from cells
+    window before as (partition by tenant_id, kind, metric order by month rows between 3 preceding and 1 preceding)
 ),
 
+-- The middle one of three is their median.
 differing as (
     select
         *,
-        case when len(before) = 3 then middle(before) end as level_micro
+        last_three[2] as level_micro,
+        whole_micro - last_three[2] as difference_micro
     from levelled
+    where len(last_three) = 3
 ),
 
 remembered as (
     select
         *,
-        list(whole_micro - level_micro) filter (where whole_micro is not null and level_micro is not null) over (
-            partition by tenant_id, kind, metric order by month rows between 12 preceding and 1 preceding
-        ) as differences
+        list_sort(list(difference_micro) filter (where difference_micro is not null) over before) as differences
     from differing
+    window before as (
+        partition by tenant_id, kind, metric order by month range between interval 12 month preceding and interval 1 month preceding
+    )
 ),
 
 drifting as (
@@ -71,26 +74,34 @@ drifting as (
         *,
         middle(differences) as drift_micro
     from remembered
-    where level_micro is not null and amount_micro is not null and len(differences) >= 6
+    where amount_micro is not null and len(differences) >= 6
 ),
 
 expected as (
     select
         *,
         level_micro + drift_micro as expected_micro,
-        middle(list_transform(differences, lambda d: abs(d - drift_micro))) as deviation_micro
+        list_sort(list_transform(differences, lambda d: abs(d - drift_micro))) as deviations
     from drifting
+),
+
+scaled as (
+    select
+        *,
+        middle(deviations) * 51891 as spread_scaled,
+        abs(expected_micro) as size_micro
+    from expected
 ),
 
 tolerated as (
     select
         *,
         greatest(
-            divide_whole(deviation_micro * 51891, 10000),
-            divide_whole(abs(expected_micro), 10),
+            divide_whole(spread_scaled, 10000),
+            divide_whole(size_micro, 10),
             case kind when 'units' then 2000000 when 'usage' then 1 else error('unknown kind') end
         ) as tolerance_micro
-    from expected
+    from scaled
 ),
 
 judged as (
@@ -127,16 +138,26 @@ prices as (
 
 worth as (
     select
-        f.*,
+        f.* exclude (difference_micro),
         f.amount_micro - f.expected_micro as difference_micro,
-        case when f.amount_micro > f.high_micro then 'above' else 'below' end as direction,
-        case when f.amount_micro > f.high_micro then f.high_micro else f.low_micro end as passed_micro,
+        abs(f.amount_micro - f.expected_micro) as distance_micro,
+        f.amount_micro > f.high_micro as is_above,
+        f.amount_micro // 1000000 as observed_count,
+        greatest(cast(from_micro(f.expected_micro) as hugeint), 0) as expected_count,
         p.currency,
-        p.divisor,
-        period_scaled(f.amount_micro // 1000000, p.ladder) * p.per_month as observed_scaled,
-        period_scaled(greatest(divide_whole(f.expected_micro, 1000000), 0), p.ladder) * p.per_month as expected_scaled
+        p.ladder,
+        p.per_month,
+        p.divisor
     from found as f
     left join prices as p on f.tenant_id = p.tenant_id and f.month = p.month and f.kind = 'units'
+),
+
+priced as (
+    select
+        *,
+        period_scaled(observed_count, ladder) * per_month as observed_scaled,
+        period_scaled(expected_count, ladder) * per_month as expected_scaled
+    from worth
 )
 
 select
@@ -145,21 +166,21 @@ select
     f.month,
     f.kind,
     f.metric,
-    f.direction,
+    case when f.is_above then 'above' else 'below' end as direction,
     from_micro(f.amount_micro) as observed_quantity,
     from_micro(f.expected_micro) as expected_quantity,
     from_micro(f.low_micro) as low_quantity,
     from_micro(f.high_micro) as high_quantity,
     from_micro(f.difference_micro) as difference_quantity,
-    from_micro(f.amount_micro - f.passed_micro) as beyond_quantity,
-    ratio(abs(f.difference_micro), f.tolerance_micro) as score_ratio,
+    from_micro(f.amount_micro - case when f.is_above then f.high_micro else f.low_micro end) as beyond_quantity,
+    ratio(f.distance_micro, f.tolerance_micro) as score_ratio,
     coalesce(f.currency, t.currency) as currency,
     divide_minor(f.observed_scaled, f.divisor) - divide_minor(f.expected_scaled, f.divisor) as difference_minor,
     len(f.differences) as history_count,
     f.is_complete,
     f.until_on,
     case f.kind when 'units' then 'units' else m.unit end as unit
-from worth as f
+from priced as f
 left join tenants as t on f.tenant_id = t.tenant_id
 left join metrics as m on f.kind = 'usage' and f.metric = m.metric
 order by f.month desc, score_ratio desc, f.tenant_id, f.kind, f.metric

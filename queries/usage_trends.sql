@@ -50,11 +50,20 @@ sums as (
     )
 ),
 
+fractions as (
+    select
+        *,
+        n * sum_xy - sum_x * sum_y as slope_part,
+        case when is_complete and n >= 3 then n * sum_xx - sum_x * sum_x end as slope_whole,
+        amount_micro - previous_micro as change_micro
+    from sums
+),
+
 sloped as (
     select
         *,
-        case when is_complete and n >= 3 then divide_whole(n * sum_xy - sum_x * sum_y, n * sum_xx - sum_x * sum_x) end as slope_micro
-    from sums
+        divide_whole(slope_part, slope_whole) as slope_micro
+    from fractions
 ),
 
 trended as (
@@ -76,8 +85,8 @@ select
     case c.metric when 'units_peak' then 'units' when 'units_days' then 'unit days' else m.unit end as unit,
     from_micro(c.amount_micro) as quantity,
     from_micro(c.previous_micro) as previous_quantity,
-    from_micro(c.amount_micro - c.previous_micro) as change_quantity,
-    ratio(c.amount_micro - c.previous_micro, c.previous_micro) as change_ratio,
+    from_micro(c.change_micro) as change_quantity,
+    ratio(c.change_micro, c.previous_micro) as change_ratio,
     from_micro(c.year_ago_micro) as year_ago_quantity,
     from_micro(c.trend_micro) as trend_quantity,
     c.is_complete,

@@ -126,7 +126,7 @@ def test_the_range_is_how_earlier_periods_went_on_from_the_same_day(company: Any
     company.occupancy("t1", "u1", "2026-01-01")
     for month in (2, 4, 6, 8, 10):
         company.occupancy("t1", "u2", f"2026-{month:02}-25", f"2026-{month:02}-27")
-    # Ten earlier months, rises 0 1 0 1 …: the median is 0.5, to the nearest whole 1; a tenth from below 0, from above 1.
+    # Ten earlier months, rises 0 1 0 1 …: the median is 0.5, so 1; a tenth from below 0, from above 1.
     columns = (*QUANTITIES, *AMOUNTS, "history_count")
     assert forecast(company, "metered", *columns) == [(1, 1, 2, 1, 2, 1900, 3800, 1900, 3800, 10)]
 
