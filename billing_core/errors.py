@@ -73,6 +73,10 @@ class StoreError(BillingError):
         self.is_outcome_unknown = is_outcome_unknown
 
 
+class PendingMigrationError(StoreError):
+    """Postgres answers, but holds the data model of another version."""
+
+
 class QueryError(BillingError):
     """A report does not exist, its parameters are wrong, or the warehouse has no data yet."""
 

@@ -18,7 +18,7 @@ import typer
 
 from billing_core import processes
 from billing_core.children import ATTACHED, Child, ChildSpec, Supervisor, billing_command, settings_environment
-from billing_core.errors import ConflictError, GatewayError, NotFoundError, StoreError
+from billing_core.errors import ConflictError, GatewayError, NotFoundError, PendingMigrationError
 from billing_core.settings import Mode, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def open_context(
     Raises:
         SettingError: a setting is broken.
         NotFoundError: the home holds no data yet.
-        StoreError: Postgres cannot be reached, or a migration is pending.
+        StoreError: Postgres cannot be reached.
+        PendingMigrationError: it can, but holds the data model of another version.
         ForbiddenError: nobody acts, or somebody unknown.
     """
     settings = settings or load_settings()
@@ -79,10 +80,29 @@ def _open_desk(settings: Settings) -> Iterator[Desk]:
     desk = open_desk(settings)
     try:
         if waiting := pending(desk.database):
-            raise StoreError(f"Postgres lacks {len(waiting)} migration(s) of this version. Run `billing migrate`.")
+            raise PendingMigrationError(
+                f"Postgres lacks {len(waiting)} migration(s) of this version. Run `billing migrate`."
+            )
         yield desk
     finally:
         desk.database.close()
+
+
+def without_postgres(settings: Settings, acting_as: str | None) -> Context | None:
+    """Return a context that can show what is published while Postgres is away, or None where nobody may be shown it.
+
+    Who somebody is and what he may see is read from Postgres. Without it only the demo, where everybody may be anybody,
+    goes on, and only for a caller who did not name himself.
+    """
+    if settings.mode is not Mode.DEMO or acting_as or settings.actor:
+        return None
+    from billing_core.services.access import SYSTEM
+    from billing_core.services.desk import Desk
+    from billing_core.store.database import database_at
+    from billing_core.warehouse import Warehouse
+
+    nowhere = database_at(settings.database_url or "postgresql://")
+    return Context(settings, Desk(settings, nowhere, Warehouse(settings.home / "warehouse")), SYSTEM, datetime.now(UTC))
 
 
 def _actor(desk: Desk, acting_as: str | None) -> Actor:

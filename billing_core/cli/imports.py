@@ -49,5 +49,3 @@ def import_file(
         f"{result.kind}: {result.rows} rows, {result.inserted} {would}new, {result.updated} {would}changed, "
         f"{result.unchanged} as before"
     )
-    if not dry_run:
-        typer.echo("Run `billing refresh` to see them in reports.")

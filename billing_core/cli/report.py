@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_core.cli.context import ActingAs, open_context
-from billing_core.errors import InvalidInputError, NotFoundError, QueryError
+from billing_core.cli.context import ActingAs, open_context, without_postgres
+from billing_core.errors import (
+    BillingError,
+    InvalidInputError,
+    NotFoundError,
+    PendingMigrationError,
+    QueryError,
+    StoreError,
+)
+from billing_core.settings import load_settings
 
 if TYPE_CHECKING:
     from billing_core.cli.context import Context
@@ -39,6 +48,8 @@ class Format(StrEnum):
     PDF = "pdf"
 
 
+# Another refresh, most likely the worker's, brings the same rows: after this long the report takes what there is.
+REFRESH_PATIENCE_SECONDS = 10.0
 _BINARY = {Format.PARQUET: "Parquet", Format.XLSX: "A workbook", Format.PDF: "PDF"}
 
 
@@ -73,10 +84,14 @@ def report(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Take the figures as last published, without a look at Postgres first."),
+    ] = False,
     show_list: Annotated[bool, typer.Option("--list", help="Show the reports and what they take.")] = False,
     acting_as: ActingAs = None,
 ) -> None:
-    """Compute a report; days are days of the reporting time zone."""
+    """Compute a report from all that is known now; days are days of the reporting time zone."""
     from billing_core.services import reports
 
     if show_list:
@@ -96,7 +111,8 @@ def report(
     _refuse_unknown(info, filters, extra)
     if form in _BINARY and output is None and sys.stdout.isatty():
         raise InvalidInputError(f"{_BINARY[form]} is not text: name a file with --output.")
-    with open_context(acting_as=acting_as) as context:
+    with ExitStack() as stack:
+        context = _open_figures(stack, acting_as, as_published=as_published)
         result = reports.run(
             context.desk,
             context.actor,
@@ -123,7 +139,7 @@ def refresh(
     full: Annotated[bool, typer.Option("--full", help="Read everything again instead of what changed.")] = False,
     acting_as: ActingAs = None,
 ) -> None:
-    """Publish what Postgres holds now, so that reports and pages show it."""
+    """Publish what Postgres holds now; reports on the command line and the worker do it by themselves."""
     from billing_core.services.access import authorize
     from billing_core.services.refresh import refresh as run
 
@@ -134,6 +150,45 @@ def refresh(
     how = "in full" if snapshot.is_full else "changes only"
     as_of = f"{snapshot.refreshed_at:%Y-%m-%d %H:%M:%S} UTC"
     typer.echo(f"Refreshed ({how}): {snapshot.rows_read} rows read, {done}, as of {as_of}.")
+
+
+def _open_figures(stack: ExitStack, acting_as: str | None, *, as_published: bool) -> Context:
+    """Open what a report needs, with the figures brought up to date; says on stderr when they could not be."""
+    settings = load_settings()
+    try:
+        context = stack.enter_context(open_context(acting_as=acting_as, settings=settings))
+    except PendingMigrationError:
+        raise
+    except StoreError as error:
+        published = without_postgres(settings, acting_as)
+        if published is None or not _say_not_current(published, error):
+            raise
+        return published
+    if not as_published:
+        _bring_up_to_date(context)
+    return context
+
+
+def _bring_up_to_date(context: Context) -> None:
+    from billing_core.services.access import authorize
+    from billing_core.services.refresh import refresh as run
+
+    authorize(context.desk, context.actor, "data.refresh")
+    try:
+        run(context.desk, now=context.now, patience_seconds=REFRESH_PATIENCE_SECONDS)
+    except BillingError as error:
+        if not _say_not_current(context, error):
+            raise
+
+
+def _say_not_current(context: Context, error: BillingError) -> bool:
+    """Say since when the figures are as they are, and why; False when there are none."""
+    try:
+        published = context.desk.warehouse.snapshot()
+    except QueryError:
+        return False
+    typer.echo(f"Figures as published at {published.refreshed_at:%Y-%m-%d %H:%M:%S} UTC. {error}", err=True)
+    return True
 
 
 def _date(option: str, text: str | None) -> date | None:

@@ -57,7 +57,15 @@ class Change:
         return sum(t.num_rows for t in (*self.rows.values(), *self.deleted.values()))
 
 
-def refresh(url: str, directory: Path, *, zone: ZoneInfo, now: datetime, full: bool = False) -> Snapshot:
+def refresh(
+    url: str,
+    directory: Path,
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+    full: bool = False,
+    patience_seconds: float = versions.PATIENCE_SECONDS,
+) -> Snapshot:
     """Bring the warehouse up to date with Postgres.
 
     One refresh runs at a time; another one waits. A crash at any point leaves the previous version in force. When
@@ -69,6 +77,7 @@ def refresh(url: str, directory: Path, *, zone: ZoneInfo, now: datetime, full: b
         zone: reporting time zone; another one than last time means a full refresh.
         now: the present instant, becomes `refreshed_at`.
         full: read everything again.
+        patience_seconds: how long to wait for another refresh to end.
 
     Returns:
         The snapshot now in force.
@@ -76,15 +85,19 @@ def refresh(url: str, directory: Path, *, zone: ZoneInfo, now: datetime, full: b
     Raises:
         StoreError: Postgres cannot be read, or is not migrated.
         ConflictError: another refresh does not end.
+        SettingError: the directory cannot be written to.
     """
-    with versions.only_refresher(directory):
+    with versions.only_refresher(directory, patience_seconds):
         current = versions.read_state(directory)
         versions.sweep_drafts(directory)
         with open_source(url) as source:
             shape = shape_digest(source.tables, shared.text(), str(zone), _FORMAT, duckdb.__version__)
-            if full or current is None or not _continues(current, source, shape, directory):
-                return _refresh_full(source, directory, current, shape, zone, now)
-            return _refresh_changes(source, directory, current, now)
+            try:
+                if full or current is None or not _continues(current, source, shape, directory):
+                    return _refresh_full(source, directory, current, shape, zone, now)
+                return _refresh_changes(source, directory, current, now)
+            except (OSError, duckdb.IOException) as error:
+                raise versions.not_writable(directory, error) from error
 
 
 def _continues(current: State, source: Source, shape: str, directory: Path) -> bool:

@@ -142,10 +142,7 @@ class Warehouse:
                 state.version,
                 state.published_at,
             ):
-                if held.state != state:
-                    # The file stayed because nothing had changed, but Postgres was looked at again since.
-                    held = self._open = _Open(state, held.connection)
-                # The same file may have become newer: nothing had changed when it was last compared.
+                # The same file may have become newer: nothing had changed when Postgres was last looked at.
                 held = self._open = replace(held, state=state)
                 return held
             held = self._open = None

@@ -18,9 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from billing_core.errors import ConflictError
+from billing_core.errors import ConflictError, SettingError
 
 KEPT_VERSIONS = 3
+PATIENCE_SECONDS = 120.0
 _CURRENT = "CURRENT"
 
 
@@ -159,14 +160,18 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def only_refresher(directory: Path, wait_seconds: float = 120.0) -> Iterator[None]:
+def only_refresher(directory: Path, wait_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Hold the right to publish; the operating system frees it when the holder dies.
 
     Raises:
         ConflictError: another refresh kept it for longer than `wait_seconds`.
+        SettingError: nothing can be written there.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    handle = os.open(directory / "refresh.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory / "refresh.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise not_writable(directory, error) from error
     try:
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(handle):
@@ -178,6 +183,15 @@ def only_refresher(directory: Path, wait_seconds: float = 120.0) -> Iterator[Non
         yield
     finally:
         os.close(handle)
+
+
+def not_writable(directory: Path, error: Exception) -> SettingError:
+    """Return the sentence for a directory that takes no file: read-only, full, or another user's."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+    return SettingError(
+        f"The figures cannot be written to {directory} ({reason}). Make room there and make it writable, or set "
+        "BILLING_HOME to another directory."
+    )
 
 
 def _try_lock(handle: int) -> bool:

@@ -16,9 +16,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from billing_core.cli import report, roles
-from billing_core.errors import BillingError, ForbiddenError, InvalidInputError, NotFoundError, QueryError
+from billing_core.errors import BillingError, ForbiddenError, InvalidInputError, NotFoundError, QueryError, StoreError
 from billing_core.store import tables
 from billing_core.store.database import Database
+from billing_core.warehouse import versions
 
 Run = Callable[..., Result]
 
@@ -136,8 +137,65 @@ def test_the_list_names_every_report_and_needs_no_data(billing: Run) -> None:
 
 
 def test_before_the_first_refresh_the_error_names_it(billing: Run) -> None:
-    """Nothing is published yet."""
+    """Nothing is published yet, and the report is told to publish nothing."""
     with pytest.raises(QueryError, match="billing refresh"):
+        billing("report", "usage_daily", "--as-published")
+
+
+def add_usage(database: Database, day: date) -> None:
+    """Another day of use of tenant t1."""
+    values = {"tenant_id": "t1", "metric": "kWh", "day": day, "quantity": 7, "events_count": 1}
+    with database.begin() as connection:
+        connection.execute(sa.insert(tables.usage_aggregates).values(values))
+
+
+@pytest.mark.usefixtures("with_usage")
+def test_a_report_shows_what_came_since_the_last_refresh_unless_told_not_to(billing: Run, database: Database) -> None:
+    """Nobody has to think of refreshing."""
+    add_usage(database, date(2026, 10, 4))
+    asked = ("report", "usage_daily", "--format", "csv", "--from", "2026-10-03")
+    old, new = "t1,kWh,2026-10-03,1.5\n", "t1,kWh,2026-10-04,7\n"
+    assert billing(*asked, "--as-published").stdout == f"tenant_id,metric,day,quantity\n{old}"
+    assert billing(*asked).stdout == f"tenant_id,metric,day,quantity\n{old}{new}"
+
+
+@pytest.mark.usefixtures("with_usage")
+def test_while_another_refresh_runs_the_report_says_that_it_is_older(
+    billing: Run, database: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some patience it takes what is published."""
+    monkeypatch.setattr(report, "REFRESH_PATIENCE_SECONDS", 0.1)
+    add_usage(database, date(2026, 10, 4))
+    with versions.only_refresher(home / "home" / "warehouse"):
+        result = billing("report", "usage_daily", "--format", "csv", "--from", "2026-10-04")
+    assert result.stdout == "tenant_id,metric,day,quantity\n"
+    assert result.stderr.startswith("Figures as published at 20")
+    assert "Another refresh" in result.stderr
+
+
+@pytest.mark.usefixtures("with_usage")
+def test_without_postgres_the_demo_still_reports_what_is_published(
+    billing: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody with a name is refused: what he may see is written in Postgres; so is everybody outside the demo."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://someone@127.0.0.1:1/nothing")
+    result = billing("report", "usage_daily", "--format", "csv", "--to", "2026-10-02")
+    assert result.stdout == "tenant_id,metric,day,quantity\nt1,kWh,2026-10-01,0.5\n"
+    assert "Figures as published at 20" in result.stderr
+    assert "port 1 refuses connections" in result.stderr
+    with pytest.raises(StoreError, match="port 1 refuses connections"):
+        billing("report", "usage_daily", "--as", "asta@demo.example")
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    with pytest.raises(StoreError, match="port 1 refuses connections"):
+        billing("report", "usage_daily")
+
+
+def test_without_postgres_and_figures_the_error_is_about_postgres(
+    billing: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to fall back on."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://someone@127.0.0.1:1/nothing")
+    with pytest.raises(StoreError, match="port 1 refuses connections"):
         billing("report", "usage_daily")
 
 
