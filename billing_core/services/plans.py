@@ -119,9 +119,12 @@ def submit(desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None 
         NotFoundError: there is no such plan.
         ConflictError: it was rejected, is another one than was looked at, writes are stopped, or another plan runs.
     """
+    with desk.database.connect() as connection:
+        action = stored.action_of(connection, plan_id)
+    # Before the row is locked: those who wait for it hold the connections that the question would need.
+    by = authorize(desk, actor, PERMISSIONS[action])
     with desk.database.begin() as connection:
         plan = stored.read(connection, plan_id, for_update=True)
-        by = authorize(desk, actor, PERMISSIONS[plan.action])
         if expected_hash is not None and expected_hash != plan.hash:
             raise ConflictError(f"Plan {plan_id} is not the one that was looked at. Look at it again.", plan_id=plan_id)
         if plan.state == "rejected":

@@ -67,7 +67,8 @@ class Reader:
             customer_ids: only of these customers; None for all.
         """
         found = []
-        for held in self._listed(customer_ids):
+        # A list that is read while it grows may show an object twice.
+        for held in {held.subscription_id: held for held in self._listed(customer_ids)}.values():
             tenant_id = held.tenant_id or self._tenant_of(held.customer_id)
             if tenant_id is not None and held.customer_id is not None:
                 found.append(self._subscription(held, tenant_id, held.customer_id))

@@ -212,8 +212,20 @@ def read(connection: sa.Connection, plan_id: str, *, for_update: bool = False) -
     query = sa.select(plans).where(plans.c.plan_id == plan_id)
     row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no plan {plan_id[:60]!r}. Make one with: billing units plan")
+        raise _unknown(plan_id)
     return _plan(connection, [row])[0]
+
+
+def action_of(connection: sa.Connection, plan_id: str) -> str:
+    """Return what kind of plan it is.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = connection.scalar(sa.select(plans.c.action).where(plans.c.plan_id == plan_id))
+    if found is None:
+        raise _unknown(plan_id)
+    return str(found)
 
 
 def latest(connection: sa.Connection, *, action: str, limit: int, states: Sequence[str] = ()) -> list[Plan]:
@@ -223,6 +235,10 @@ def latest(connection: sa.Connection, *, action: str, limit: int, states: Sequen
         query = query.where(plans.c.state.in_(states))
     rows = connection.execute(query.order_by(plans.c.requested_at.desc(), plans.c.plan_id).limit(limit)).all()
     return _plan(connection, rows)
+
+
+def _unknown(plan_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no plan {plan_id[:60]!r}. Make one with: billing units plan")
 
 
 def _plan(connection: sa.Connection, rows: Sequence[Any]) -> list[Plan]:
