@@ -10,6 +10,7 @@
 -- params: from_date, to_date, as_of, today, tenant_id, currency, kind=, metric=
 -- sources: unit_spans, usage_aggregates, metrics, item_price_spans, tenants
 -- permission: reports.read
+-- converted_on: until_on
 -- columns:
 --   tenant_id | varchar | id | The tenant.
 --   tenant_name | varchar | text | Its name.

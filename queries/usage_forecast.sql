@@ -12,6 +12,7 @@
 -- params: as_of, now, today, tenant_id, currency, kind=
 -- sources: item_price_spans, subscriptions, subscription_items, unit_spans, usage_aggregates, metrics, tenants
 -- permission: reports.read
+-- converted_on: until_on
 -- columns:
 --   tenant_id | varchar | id | The tenant.
 --   tenant_name | varchar | text | Its name.

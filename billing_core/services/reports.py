@@ -139,7 +139,8 @@ def run(
 
     Raises:
         ForbiddenError: the actor may not see it.
-        InvalidInputError: the range ends before it begins, the currency is none, or `known_at` has no time zone.
+        InvalidInputError: the range ends before it begins, the currency is none, `known_at` has no time zone, or a
+            text holds half a surrogate pair.
         QueryError: no such report, a needed value is missing, there are no figures yet, or the report cannot be shown
             in a reporting currency.
     """
@@ -148,6 +149,7 @@ def run(
     if from_date and to_date and to_date < from_date:
         raise InvalidInputError(_("The range ends on {end} before it begins on {start}.", end=to_date, start=from_date))
     currency, into = _currency(currency), _currency(reporting_currency)
+    _refuse_no_text(tenant_id, *extra.values())
     zone = desk.settings.zone
     known = None if known_at is None else known_until(known_at, zone)
     present = now if known is None else min(now, known)
@@ -177,6 +179,12 @@ def run(
     if into is not None:
         asked["reporting_currency"] = into
     return Report(name, query.title, query.purpose, columns, table, computed_at, snapshot.zone, notes, asked)
+
+
+def _refuse_no_text(*values: object) -> None:
+    # Half a surrogate pair is no character: a command line or a link can bring one, DuckDB takes none.
+    if any("\ud800" <= character <= "\udfff" for value in values if isinstance(value, str) for character in value):
+        raise InvalidInputError(_("What was asked for has a character that is no text; type it again without it."))
 
 
 def _currency(code: str | None) -> str | None:

@@ -50,6 +50,14 @@ def desk(database: Database, tmp_path: Path, now: datetime) -> Desk:
     return desk
 
 
+def test_half_a_character_is_refused_before_anything_is_looked_for(desk: Desk, now: datetime) -> None:
+    """A lone surrogate in a search or an id; quotes, signs and NUL are only texts."""
+    for values in ({"text": "a\ud800"}, {"tenant_id": "\udfff"}):
+        with pytest.raises(InvalidInputError, match="no text"):
+            reports.run(desk, DEMO_ADMIN, "search", now=now, **values)
+    assert reports.run(desk, DEMO_ADMIN, "search", now=now, text="50 % of 'x'\x00").table.num_rows == 0
+
+
 def test_a_report_says_what_it_is_and_as_of_when(desk: Desk, now: datetime) -> None:
     """Title, explanation, columns, zone and time come with the rows."""
     report = reports.run(desk, DEMO_ADMIN, "usage_daily", now=now, from_date=date(2026, 11, 2))
