@@ -138,7 +138,7 @@ def _labels(marks: Sequence[Bar], bases: Sequence[float], ends: Sequence[float])
         y=[end if fall else max(base, end) for base, end, fall in zip(bases, ends, falls, strict=True)],
         customdata=[mark.key for mark in marks],
         mode="text+markers",
-        marker={"size": 18, "color": "rgba(0,0,0,0)"},
+        marker={"size": 9, "color": "rgba(0,0,0,0)"},
         text=[mark.text for mark in marks],
         textposition=["bottom center" if fall else "top center" for fall in falls],
         hovertext=[mark.hover for mark in marks],

@@ -34,13 +34,12 @@ MEANINGS = {
 NONE = "none"
 
 
-def show(page: Page, months: Sequence[date], currency: str) -> None:
-    """Draw the bridge into one month, the tenants behind it, and the lines of the tenant that was clicked.
+def choose(page: Page, months: Sequence[date]) -> date:
+    """Draw the choice of the month that is compared with the one before; the last one that is over unless told.
 
     Args:
         page: the frame's.
-        months: those of the period, in order, at least one.
-        currency: of all amounts.
+        months: to choose from, in order, at least one.
     """
     reader = page.reader
     over = [m for m in months if m < month_of(page.today)] or list(months)
@@ -53,7 +52,11 @@ def show(page: Page, months: Sequence[date], currency: str) -> None:
         name=lambda m: reader.month(by_key[m]),
         help=_("Compared with the month before it. The running month is not over, so it has less."),
     )
-    month = by_key[chosen]
+    return by_key[chosen]
+
+
+def show(page: Page, month: date, currency: str) -> None:
+    """Draw the bridge into one month, the tenants behind it, and the lines of the tenant that was clicked."""
     report = page.report("revenue_bridge", currency=currency, from_date=month, to_date=add_months(month, 1))
     part = _filters.identifier("part")
     part = part if part in PARTS else None

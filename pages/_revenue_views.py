@@ -93,7 +93,7 @@ VIEWS = {
         },
         ("month", "product", "tenant"),
         "recognition_rows",
-        N_("{currency} per month ({zone}), ex tax, by the days of service; the line is what was invoiced, net."),
+        N_("{currency} per month ({zone}), ex tax, by the days of service."),
         frozenset({"deferred_minor", "accrued_minor"}),
     ),
 }
@@ -137,6 +137,8 @@ def chart(page: Page, view: View, by: str, rows: list[dict[str, Any]], currency:
         bars = [series(_("Recognised"), "recognised_minor")]
         line = series(_("Net invoiced"), "net_minor")
     unit = _(view.unit, currency=currency.upper(), zone=reader.zone.key)
+    if line is not None:
+        unit += " " + _("The line is what was invoiced, net.")
     _charts.heading(
         _("{view} by month", view=_(view.name)),
         f"{unit} {_('The hatched month is not over. Click a bar for the rows behind it.')}",

@@ -131,7 +131,6 @@ def body(page: Page) -> None:
             list(BASES),
             default="committed",
             name=lambda b: _(BASES[b]),
-            as_segments=True,
             help=_(BASIS_HELP),
         )
         report = page.report("mrr_movements", basis=basis)
@@ -139,7 +138,9 @@ def body(page: Page) -> None:
             currency, span = "", "12"
         else:
             currency = _currency.choose(report.table["currency"].to_pylist())
-            span = _filters.choice(_("Period"), "period", list(SPANS), default="12", name=lambda s: _(SPANS[s]))
+            # Cohorts are looked at over their whole life.
+            usual = "all" if st.query_params.get("view") == "cohorts" else "12"
+            span = _filters.choice(_("Period"), "period", list(SPANS), default=usual, name=lambda s: _(SPANS[s]))
     if report.table.num_rows == 0:
         _frame.empty(
             _("No recurring revenue yet"),

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_core.periods import add_months, month_of
-from billing_core.services import revenue, sums
+from billing_core.services import reports, revenue, sums
 from billing_core.services.formatting import change_ratio
 from billing_core.services.language import N_, _
 from pages import _currency, _filters, _frame, _print, _revenue_bridge, _revenue_views
@@ -70,13 +70,22 @@ def body(page: Page) -> None:
     with _filters.row():
         currency = _currency.choose(report.table["currency"].to_pylist())
         table = report.table.filter(pc.equal(report.table["currency"], currency)).sort_by("month")
-        span = _filters.choice(_("Period"), "period", list(SPANS), default="24", name=lambda s: _(SPANS[s]))
-        by = "month"
-        if chosen_view != CHANGE:
-            choices = VIEWS[chosen_view].breakdowns
+        if chosen_view == CHANGE:
+            month = _revenue_bridge.choose(page, table["month"].to_pylist())
+        else:
+            span = _filters.choice(_("Period"), "period", list(SPANS), default="24", name=lambda s: _(SPANS[s]))
+            view = VIEWS[chosen_view]
             by = _filters.choice(
-                _("By"), "by", choices, default="month", name=lambda b: _(_revenue_views.BREAKDOWNS[b])
+                _("By"), "by", view.breakdowns, default="month", name=lambda b: _(_revenue_views.BREAKDOWNS[b])
             )
+    if chosen_view == CHANGE:
+        _revenue_bridge.show(page, month, currency)
+    else:
+        _show(page, view, by, span, report, currency)
+
+
+def _show(page: Page, view: View, by: str, span: str, report: reports.Report, currency: str) -> None:
+    table = report.table.filter(pc.equal(report.table["currency"], currency)).sort_by("month")
     if span != "all":
         first = add_months(month_of(page.today), 1 - int(span))
         table = table.filter(pc.greater_equal(table["month"], first))
@@ -91,10 +100,6 @@ def body(page: Page) -> None:
             ),
         )
         return
-    if chosen_view == CHANGE:
-        _revenue_bridge.show(page, [r["month"] for r in rows], currency)
-        return
-    view = VIEWS[chosen_view]
     month = _filters.month("month", [r["month"] for r in rows])
     _answer(page, view, rows, table, currency)
     _revenue_views.chart(page, view, by, rows, currency, month)
