@@ -73,7 +73,9 @@ def add(make: Making) -> None:
 
 
 def answer(text: str) -> None:
-    """Draw the sentence that answers the page's question."""
+    """Draw the sentence that answers the page's question; a month at its beginning gets its capital letter, which
+    Danish months have nowhere else."""
+    text = text[:1].upper() + text[1:]
     st.markdown(text)
     add(lambda: Sentence(plain(text)))
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from billing_core.services import receivables, reports, sums
-from billing_core.services.language import N_, _, n_
+from billing_core.services.language import N_, _, n_, p_
 from pages import _bars, _behind, _charts, _filters, _frame, _print, _tables, _words
 from pages._frame import Page
 from pages._tables import Column
@@ -122,7 +122,7 @@ def _invoices(
     if tenant is not None:
         rows, aging = of_tenant(rows, tenant), of_tenant(aging, tenant)
     figure = sums.total(aging, bucket or "open_minor")
-    _print.answer(_behind.sentence(page, _("Open"), figure, rows, "open_minor", currency))
+    _print.answer(_behind.sentence(page, p_("amount", "Open"), figure, rows, "open_minor", currency))
     show_invoices(page, report, rows, currency, key="aging_invoices")
 
 
@@ -314,7 +314,10 @@ def show_credit(page: Page, as_of: date | None, currency: str) -> None:
 def _movements(page: Page, customer: dict[str, Any], as_of: date | None, currency: str) -> None:
     """The movements of one customer's balance; they add up to it. Negative gives credit, as in Stripe."""
     _behind.heading(
-        _words.inert(customer["customer_name"]) or _("No tenant"), back=_("All customers"), closes=("customer",), key="credit"
+        _words.inert(customer["customer_name"]) or _("No tenant"),
+        back=_("All customers"),
+        closes=("customer",),
+        key="credit",
     )
     report = page.report("customer_balance_rows", currency=currency, as_of=as_of)
     rows = report.table.filter(pc.equal(report.table["customer_id"], customer["customer_id"]))

@@ -11,7 +11,7 @@ from billing_core.periods import add_months, month_of, months_between
 from billing_core.services import recurring, tenants
 from billing_core.services.formatting import change_ratio
 from billing_core.services.language import N_, _, n_
-from pages import _charts, _filters, _tables, _tenant_money, _tenant_notes, _tenant_use, _words
+from pages import _charts, _filters, _print, _tables, _tenant_money, _tenant_notes, _tenant_use, _words
 from pages._frame import Page
 
 Part = Callable[[Page, Mapping[str, Any]], None]
@@ -58,6 +58,7 @@ def _head(tenant: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.subheader(_words.inert(tenant["name"]), anchor=False, width="content")
+            _print.gathered_heading(_words.inert(tenant["name"]))
             if tenant["deleted_on"] is not None:
                 st.badge(_("Deleted"), color="gray")
             if tenant["past_due_minor"]:
@@ -98,7 +99,7 @@ def _answer(page: Page, tenant: Mapping[str, Any]) -> None:
         said += " " + _(
             "It was also invoiced in {currencies}; see its invoices.", currencies=tenant["other_currencies"].upper()
         )
-    st.markdown(said)
+    _print.answer(said)
 
 
 def _facts(page: Page, tenant: Mapping[str, Any]) -> None:
@@ -149,7 +150,9 @@ def _figures(page: Page, tenant: Mapping[str, Any], profile: Any) -> None:
 
     def figure(label: str, value: str, help: str, heights: list[float | None] | None = None, **more: Any) -> None:
         chart = [v or 0 for v in heights] if heights and any(heights) else None
-        st.metric(label, value, border=True, height="stretch", help=help, chart_data=chart, chart_type="bar", **more)
+        _print.metric(
+            label, value, border=True, height="stretch", help=help, chart_data=chart, chart_type="bar", **more
+        )
 
     with st.grid(4, min_column_width=160, gap="small", key="figures"):
         figure(

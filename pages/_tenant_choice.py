@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from billing_core.services.language import _, n_
+from billing_core.services.language import _, n_, p_
 from billing_core.services.reports import Report
 from pages import _charts, _tables, _tenants_list
 from pages._frame import Page
@@ -31,7 +31,7 @@ def table(page: Page, report: Report, rows: pa.Table) -> None:
             Column("cvr_number", _("CVR number"), width=100),
             Column("units_count", _("Units"), "count", width=70),
             Column("subscriptions_count", _("Subscriptions"), "count", width=105),
-            Column("past_due_minor", _("Past due"), "money", is_zero_nothing=True, width=110),
+            Column("past_due_minor", p_("amount", "Past due"), "money", is_zero_nothing=True, width=110),
             Column("currency_code", _("Currency"), width=80),
             Column("deleted_on", _("Deleted"), "date", width=110),
         ],

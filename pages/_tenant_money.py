@@ -11,8 +11,8 @@ import streamlit as st
 from billing_core import money
 from billing_core.periods import add_months, month_of, months_between
 from billing_core.services import tenants
-from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _currency, _invoice, _tables
+from billing_core.services.language import N_, _, n_, p_
+from pages import _behind, _charts, _currency, _invoice, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
@@ -121,7 +121,7 @@ def invoices(page: Page, tenant: Mapping[str, Any]) -> None:
     sums = money.total(zip(table["open_minor"].to_pylist(), table["currency"].to_pylist(), strict=True))
     said = n_("{count} invoice", "{count} invoices", table.num_rows, count=reader.number(table.num_rows))
     open_said = _(" and ").join(f"**{reader.money(a, c)}**" for c, a in sorted(sums.items()))
-    st.markdown(_("{invoices}, {open} open.", invoices=said, open=open_said))
+    _print.answer(_("{invoices}, {open} open.", invoices=said, open=open_said))
     codes = set(table["currency"].to_pylist())
     one = codes.pop() if len(codes) == 1 else None
     states = [
@@ -136,7 +136,9 @@ def invoices(page: Page, tenant: Mapping[str, Any]) -> None:
         [
             *columns,
             Column("invoice_pdf", _("PDF"), "link", _("The invoice as PDF, from Stripe"), 70, link_text=_("PDF")),
-            Column("hosted_invoice_url", _("Page"), "link", _("Stripe's page to pay it"), 70, link_text=_("Open")),
+            Column(
+                "hosted_invoice_url", _("Page"), "link", _("Stripe's page to pay it"), 70, link_text=p_("verb", "Open")
+            ),
         ],
         key=f"tenant_invoices_{one}",
         reader=reader,
@@ -170,7 +172,7 @@ def payments(page: Page, tenant: Mapping[str, Any]) -> None:
             count=reader.number(failed.num_rows),
             day=reader.day(latest["on_date"]),
         )
-    st.markdown(said)
+    _print.answer(said)
     codes = set(table["currency"].to_pylist())
     one = codes.pop() if len(codes) == 1 else None
     meanings = {c.name: _(c.meaning) for c in report.columns}

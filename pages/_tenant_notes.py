@@ -11,7 +11,7 @@ import streamlit as st
 
 from billing_core.errors import InvalidInputError
 from billing_core.services import access, notes
-from billing_core.services.language import N_, _
+from billing_core.services.language import N_, _, p_
 from pages import _behind, _filters, _tables, _words
 from pages._frame import Page
 from pages._tables import Column
@@ -109,7 +109,7 @@ def timeline(page: Page, tenant: Mapping[str, Any]) -> None:
         _("{event}, ahead", event=_(KINDS.get(kind, kind))) if ahead else _(KINDS.get(kind, kind))
         for kind, ahead in zip(table["kind"].to_pylist(), table["is_ahead"].to_pylist(), strict=True)
     ]
-    links = [_("Open") if invoice else None for invoice in table["invoice_id"].to_pylist()]
+    links = [p_("verb", "Open") if invoice else None for invoice in table["invoice_id"].to_pylist()]
     shown = _tables.with_texts(_tables.with_codes(table), "event", said)
     shown = _tables.with_texts(shown, "invoice", links)
     _tables.show(

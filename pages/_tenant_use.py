@@ -12,7 +12,7 @@ import streamlit as st
 from billing_core.periods import add_months, days_between, month_of, months_between
 from billing_core.services import tenants
 from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _filters, _measures, _tables
+from pages import _behind, _charts, _filters, _measures, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
@@ -76,7 +76,7 @@ def _units_of(page: Page, tenant: Mapping[str, Any], day: date, count: int) -> N
     report = page.report("tenant_unit_rows", tenant_id=tenant["tenant_id"], as_of=day)
     _behind.heading(reader.day(day), back=_("All days"), closes=("day",), key="units_day")
     rows = report.table.num_rows
-    st.markdown(
+    _print.answer(
         n_("**{count}** unit.", "**{count}** units.", count, count=reader.number(count))
         + " "
         + n_("The row below is it.", "The {rows} rows below are they.", rows, rows=reader.number(rows))
@@ -156,7 +156,7 @@ def _days_of(page: Page, tenant: Mapping[str, Any], metric: str, month: date, qu
     )
     rows = report.table.filter(pc.equal(report.table["part"], "this"))
     _behind.heading(reader.month(month), back=_("All months"), closes=("month",), key="usage_month")
-    st.markdown(
+    _print.answer(
         _(
             "{measure}: **{quantity}** {unit}. The days below add up to {total}.",
             measure=_measures.said(metric),

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from billing_core.periods import add_months, month_of, months_between
 from billing_core.services import tenants
-from billing_core.services.language import N_, _, n_
+from billing_core.services.language import N_, _, n_, p_
 from pages import _charts, _currency, _filters, _frame, _tables
 from pages._frame import Page
 from pages._tables import Column
@@ -128,8 +128,17 @@ def _rows(page: Page, report: Any, table: pa.Table, currency: str | None) -> Non
             ),
             Column("net_trend", _("Net invoiced"), "trend", _("Of each month, ex tax"), 120, colour="blue"),
             *([] if currency else [Column("currency_code", _("Currency"), width=80)]),
-            Column("open_minor", _("Open") + of, "money", _("Still to be paid, incl. tax"), 115, is_zero_nothing=True),
-            Column("past_due_minor", _("Past due") + of, "money", _("Of it past due"), 110, is_zero_nothing=True),
+            Column(
+                "open_minor",
+                p_("amount", "Open") + of,
+                "money",
+                _("Still to be paid, incl. tax"),
+                115,
+                is_zero_nothing=True,
+            ),
+            Column(
+                "past_due_minor", p_("amount", "Past due") + of, "money", _("Of it past due"), 110, is_zero_nothing=True
+            ),
             Column("created_on", _("Tenant since"), "date", width=110),
         ],
         key=f"tenants_{currency}",

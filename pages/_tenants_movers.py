@@ -13,7 +13,7 @@ from billing_core import money
 from billing_core.periods import add_months, month_of
 from billing_core.services import tenants
 from billing_core.services.language import _, n_
-from pages import _bars, _behind, _charts, _filters, _measures, _ranked, _tables, _words
+from pages import _bars, _behind, _charts, _filters, _measures, _print, _ranked, _tables, _words
 from pages._frame import Page
 from pages._tables import Column
 
@@ -44,7 +44,7 @@ def show(page: Page) -> None:
     )
     rows = report.table.to_pylist()
     if not rows:
-        st.markdown(
+        _print.answer(
             _(
                 "Nobody's {measure} differ between {earlier} and {later}.",
                 measure=_measures.said(metric),
@@ -110,7 +110,7 @@ def _answer(page: Page, rows: Sequence[Mapping[str, Any]]) -> None:
             later=reader.day(first["until_on"]),
             earlier=reader.day(first["earlier_until_on"]),
         )
-    st.markdown(said)
+    _print.answer(said)
 
 
 def _bars_of(page: Page, rows: Sequence[Mapping[str, Any]], metric: str, chosen: str | None) -> None:
@@ -205,7 +205,7 @@ def _drill(page: Page, row: Mapping[str, Any], metric: str) -> None:
     )
     rows = tenants.days_behind(later.table, earlier.table)
     _behind.heading(_words.inert(name), back=_("All movers"), closes=("tenant",), key="mover")
-    st.markdown(
+    _print.answer(
         _(
             "{measure}: **{change}**, from {earlier} to {later}. The days below add up to {total}.",
             measure=_measures.said(metric),

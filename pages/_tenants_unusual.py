@@ -12,7 +12,7 @@ import streamlit as st
 from billing_core.periods import add_months, month_of, months_between
 from billing_core.services import reports, tenants
 from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _filters, _frame, _measures, _tables, _words
+from pages import _behind, _charts, _filters, _frame, _measures, _print, _tables, _words
 from pages._frame import Page
 from pages._tables import Column
 
@@ -39,7 +39,7 @@ def show(page: Page) -> None:
     report = page.report("usage_anomalies", from_date=first, metric="" if metric == ALL else metric)
     rows = report.table.to_pylist()
     count = len({r["tenant_id"] for r in rows})
-    st.markdown(
+    _print.answer(
         n_(
             "**{count} unusual month** at {tenants} since {month}. ",
             "**{count} unusual months** at {tenants} since {month}. ",
@@ -146,7 +146,7 @@ def _one(page: Page, row: Mapping[str, Any]) -> None:
         row["history_count"],
         count=reader.number(row["history_count"]),
     )
-    st.markdown(said)
+    _print.answer(said)
     trend = page.report("usage_trends", tenant_id=row["tenant_id"], kind=row["kind"], metric=metric)
     _months(page, trend, row)
     report = page.report(
@@ -160,7 +160,7 @@ def _one(page: Page, row: Mapping[str, Any]) -> None:
     days = report.table.filter(
         pc.and_(pc.equal(report.table["part"], "this"), pc.not_equal(report.table["counted_quantity"], 0))
     )
-    st.markdown(
+    _print.answer(
         _("The days below add up to {total}.", total=reader.number(tenants.added(days, "counted_quantity")))
         if days.num_rows
         else _("No day of the month has any.")

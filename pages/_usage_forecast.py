@@ -11,7 +11,7 @@ import streamlit as st
 
 from billing_core.services import forecast, tenants
 from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _currency, _filters, _frame, _ranked, _tables, _tenant_use, _words
+from pages import _behind, _charts, _currency, _filters, _frame, _print, _ranked, _tables, _tenant_use, _words
 from pages._frame import Page
 from pages._tables import Column
 
@@ -86,7 +86,7 @@ def _answer(page: Page, rows: Sequence[Mapping[str, Any]], currency: str) -> Non
             whole.unranged_count,
             count=reader.number(whole.unranged_count),
         )
-    st.markdown(said)
+    _print.answer(said)
 
 
 def _largest(page: Page, rows: Sequence[Mapping[str, Any]], currency: str) -> None:
@@ -150,7 +150,7 @@ def _drill(page: Page, row: Mapping[str, Any], currency: str) -> None:
         )
     if row["expected_minor"] is not None:
         said += " " + _("It is likely to cost {amount}.", amount=reader.money(row["expected_minor"], currency))
-    st.markdown(said)
+    _print.answer(said)
     if rows.num_rows:
         _tables.show(
             _tables.with_labels(rows.sort_by([("day", "descending")]), "part", {k: _(v) for k, v in PARTS.items()}),

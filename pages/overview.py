@@ -10,7 +10,7 @@ import streamlit as st
 
 from billing_core.periods import add_months, month_of
 from billing_core.services.formatting import Reader, change_ratio
-from billing_core.services.language import N_, _, n_
+from billing_core.services.language import N_, _, n_, p_
 from pages import _charts, _currency, _frame, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
@@ -87,7 +87,7 @@ def _kpis(page: Page, rows: list[dict[str, Any]], currency: str) -> None:
         )
         flow(_("Collected"), "collected_minor", _("Payments by the date they were paid, incl. tax."))
         stock(
-            _("Past due"),
+            p_("amount", "Past due"),
             "past_due_minor",
             _("What is open on invoices beyond their due date, today."),
             is_money=True,

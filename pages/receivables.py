@@ -11,7 +11,7 @@ import streamlit as st
 from billing_core.periods import add_months
 from billing_core.services import receivables, sums
 from billing_core.services.formatting import change_ratio
-from billing_core.services.language import N_, _, n_
+from billing_core.services.language import N_, _, n_, p_
 from pages import _currency, _filters, _frame, _print, _receivables_age, _receivables_speed
 from pages._frame import Page
 
@@ -74,13 +74,13 @@ def _kpis(
 
     with st.grid(4, min_column_width=160, gap="small"):
         amount(
-            _("Open"),
+            p_("amount", "Open"),
             sum(buckets.values()),
             sum(before.values()),
             _("What remains to be paid on finalized invoices, incl. tax; today it is Stripe's amount remaining."),
         )
         amount(
-            _("Past due"),
+            p_("amount", "Past due"),
             receivables.past_due_minor(buckets),
             receivables.past_due_minor(before),
             _("Of it on invoices beyond their due day; without a due day since the day after finalization."),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from billing_core.periods import add_months, month_of
 from billing_core.services.language import N_, _, n_
-from pages import _filters, _frame, _tenants_compare, _tenants_list, _tenants_movers, _tenants_unusual
+from pages import _filters, _frame, _print, _tenants_compare, _tenants_list, _tenants_movers, _tenants_unusual
 from pages._frame import Page
 
 VIEWS = {
@@ -42,7 +40,7 @@ def _answer(page: Page) -> None:
             if change
             else _("as many as at the end of {month}", month=reader.month_name(add_months(this_month, -1)))
         )
-    st.markdown(said + ".")
+    _print.answer(said + ".")
 
 
 def body(page: Page) -> None:

@@ -15,7 +15,7 @@ from billing_core.services import tenants
 from billing_core.services.formatting import change_ratio
 from billing_core.services.language import N_, _, n_
 from billing_core.services.reports import Report
-from pages import _charts, _filters, _frame, _tables, _usage_forecast, _words
+from pages import _charts, _filters, _frame, _print, _tables, _usage_forecast, _words
 from pages._frame import Page
 
 UNITS = "units"
@@ -48,7 +48,7 @@ def _answer(page: Page) -> None:
             said += _(", {amount} fewer than at the end of {month}", amount=amount, month=month)
         else:
             said += _(", as many as at the end of {month}", month=month)
-    st.markdown(said + ".")
+    _print.answer(said + ".")
 
 
 def _grid(page: Page, metric: str, first: date) -> tuple[Report, Grid]:
