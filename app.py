@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
+from billing_core.language import read_catalogues
 from pages import _health
 from pages._http import SecurityHeaders, StaticGzip, security_headers
 
@@ -47,6 +48,7 @@ def _warm() -> None:
     start."""
     for module in WARM:
         importlib.import_module(module)
+    read_catalogues()
     state = _health.check()
     if not state.is_ready:
         log.warning("started, but not ready: %s", state.reason)

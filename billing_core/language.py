@@ -24,7 +24,20 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-__all__ = ["ENGLISH", "LANGUAGES", "LOCALE_DIR", "N_", "_", "current", "listen_to", "n_", "p_", "spoken", "translated"]
+__all__ = [
+    "ENGLISH",
+    "LANGUAGES",
+    "LOCALE_DIR",
+    "N_",
+    "_",
+    "current",
+    "listen_to",
+    "n_",
+    "p_",
+    "read_catalogues",
+    "spoken",
+    "translated",
+]
 
 ENGLISH = "en"
 LANGUAGES = {ENGLISH: "English", "da": "Dansk"}
@@ -81,6 +94,12 @@ def spoken(language: str) -> Iterator[None]:
 def listen_to(ask: Callable[[], str | None]) -> None:
     """Ask this for the language where none was set; None means it does not know. The latest one replaces the others."""
     _surroundings[:] = [ask]
+
+
+def read_catalogues() -> None:
+    """Read every language now, so that no reader waits for it (a third of a second each)."""
+    for code in LANGUAGES:
+        _catalogue(code)
 
 
 @lru_cache(maxsize=8)
