@@ -298,7 +298,7 @@ def _trouble(
     if len(people) < 3 or months < 3:
         return
     failed = next(i for i in invoices if i["tenant_id"] == people[1][0] and i["status"] == "open")
-    tried = failed["finalized_on"] + timedelta(days=3)
+    tried = min(failed["finalized_on"] + timedelta(days=3), today)
     insert(
         database,
         t.charges,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from billing_core.store.database import Database
 from pages import _desk
-from tests.world import World, small_company, world
+from tests import company
+from tests.world import ZONE, World, small_company, world
 
 ROOT = Path(__file__).resolve().parents[2]
 UI = ROOT / "pages" / "ui.py"
@@ -26,6 +29,17 @@ def company_world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def empty_world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Nothing but the schema."""
     with world(server_url, tmp_path_factory.mktemp("empty")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def tiny_world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two tenants with an invoice each, one of them subscribed, one month, one currency."""
+
+    def build(database: Database) -> None:
+        company.build(database, today=datetime.now(ZONE).date(), months=1, tenants=2, currencies=("dkk",))
+
+    with world(server_url, tmp_path_factory.mktemp("one"), build) as made:
         yield made
 
 
@@ -52,6 +66,13 @@ def enter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], None]]:
 def company_app(enter: Callable[[World], None], company_world: World) -> Callable[..., AppTest]:
     """Open a page of the company as a browser would: by name, with parameters in the link."""
     enter(company_world)
+    return open_page
+
+
+@pytest.fixture
+def tiny_app(enter: Callable[[World], None], tiny_world: World) -> Callable[..., AppTest]:
+    """Open a page where there is hardly anything."""
+    enter(tiny_world)
     return open_page
 
 

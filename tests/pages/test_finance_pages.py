@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from billing_core.periods import add_months, month_of
@@ -213,3 +214,20 @@ def test_a_day_that_cannot_be_shown_falls_back_to_today(company_app: Open) -> No
         app = company_app("receivables", as_of=asked)
         assert not app.exception
         assert "which cannot be shown; showing today" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "view"),
+    [
+        *(("revenue", view) for view in ("invoiced", "collected", "recognised", "change")),
+        *(("recurring", view) for view in ("movements", "retention", "cohorts", "tenants")),
+        *(("receivables", view) for view in ("aging", "failed", "collection", "dso", "credit")),
+    ],
+)
+def test_each_view_stands_with_a_single_month(tiny_app: Open, page: str, view: str) -> None:
+    """Nothing to compare with, nothing at the start, nothing paid: n/a and dashes, never a `nan` or `None`."""
+    app = tiny_app(page, view=view)
+    assert not app.exception
+    assert not app.error
+    texts = [said(app), *(str(metric.value) for metric in app.metric)]
+    assert not re.search(r"\bnan\b|\bNone\b|inf\b", " ".join(texts))
