@@ -16,6 +16,7 @@ from billing_core.sandbox.billing.pricing import (
     decimal_text,
     description,
     is_metered,
+    line_fields,
     price_of,
     pricing_of,
     product_name,
@@ -123,25 +124,24 @@ def subscription_invoice(
 def _usage_line(ctx: Context, subscription: Obj, invoice: Obj, window: Closing) -> None:
     price = window.price
     quantity = used(ctx, price, subscription["customer"], window.start, window.end)
-    add_line(
-        ctx,
-        invoice,
-        amount=round_minor(amount_for(price, quantity)),
-        description=description(ctx, price, quantity),
-        period=(window.start, window.end),
-        pricing=pricing_of(price),
-        quantity=quantity,
-        parent=_parent(subscription, window.item),
-        discounts=window.discounts,
-        tax_rates=window.tax_rates,
-        subscription=subscription["id"],
-        _usage={
-            "price": price["id"],
-            "customer": subscription["customer"],
-            "start": window.start,
-            "end": window.end,
-        },
-    )
+    for fields in line_fields(ctx, price, quantity):
+        add_line(
+            ctx,
+            invoice,
+            **fields,
+            period=(window.start, window.end),
+            parent=_parent(subscription, window.item),
+            discounts=window.discounts,
+            tax_rates=window.tax_rates,
+            subscription=subscription["id"],
+            _usage={
+                "item": window.item,
+                "price": price["id"],
+                "customer": subscription["customer"],
+                "start": window.start,
+                "end": window.end,
+            },
+        )
 
 
 def _period_line(
@@ -169,23 +169,29 @@ def _period_line(
             share = part if prorates_partial else Fraction(0)
             count = "" if quantity == 1 else f"{decimal_text(Fraction(quantity))} × "
             text = f"Remaining time on {count}{product_name(ctx, price)}"
-    line = add_line(
-        ctx,
-        invoice,
-        amount=round_minor(amount_for(price, quantity) * share),
-        description=text,
-        period=(start, end),
-        pricing=pricing_of(price),
-        quantity=quantity,
-        parent=_parent(subscription, item["id"], is_proration=0 < share < 1),
-        discounts=live(ctx, item["discounts"], now),
-        tax_rates=item["tax_rates"] or None,
-        metadata=dict(subscription["metadata"]),
-        subscription=subscription["id"],
-    )
+    if share == 1:
+        billed = line_fields(ctx, price, quantity)
+    else:
+        amount = round_minor(amount_for(price, quantity) * share)
+        billed = [{"amount": amount, "quantity": quantity, "description": text, "pricing": pricing_of(price)}]
+    lines = [
+        add_line(
+            ctx,
+            invoice,
+            **fields,
+            period=(start, end),
+            parent=_parent(subscription, item["id"], is_proration=0 < share < 1),
+            discounts=live(ctx, item["discounts"], now),
+            tax_rates=item["tax_rates"] or None,
+            metadata=dict(subscription["metadata"]),
+            subscription=subscription["id"],
+        )
+        for fields in billed
+    ]
     if not is_metered(price):
         edited = ctx.state.edit("subscription_item", item["id"])
-        edited["_debits"] = [{"line": line["id"]}] if end == item["current_period_end"] and share else []
+        is_running = end == item["current_period_end"] and share
+        edited["_debits"] = [{"lines": [line["id"] for line in lines]}] if is_running else []
 
 
 def _parent(subscription: Obj, item_id: str, *, is_proration: bool = False) -> Obj:

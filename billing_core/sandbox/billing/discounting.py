@@ -73,7 +73,7 @@ def take_off(ctx: Context, lines: Sequence[Obj], invoice_discounts: Sequence[str
                 own.append({"amount": part, "discount": discount_id})
                 rest -= part
         elif not own:
-            own = [{"amount": 0, "discount": d} for d in line["discounts"]]
+            own = [{"amount": 0, "discount": d} for d in line["discounts"] if not _is_of_item(ctx, d)]
         taken.append(own)
         left.append(rest)
     for discount_id in invoice_discounts:
@@ -83,6 +83,11 @@ def take_off(ctx: Context, lines: Sequence[Obj], invoice_discounts: Sequence[str
                 taken[index].append({"amount": part, "discount": discount_id})
                 left[index] -= part
     return taken
+
+
+def _is_of_item(ctx: Context, discount_id: str) -> bool:
+    """Tell whether a discount is on one item: a proration that holds it names only those of the whole subscription."""
+    return bool((ctx.state.get("discount", discount_id) or {}).get("subscription_item"))
 
 
 def _spread(ctx: Context, discount_id: str, lines: Sequence[Obj], left: Sequence[int], currency: str) -> list[int]:

@@ -20,6 +20,13 @@ from billing_core.sandbox.state import Obj
 def set_cancellation(ctx: Context, subscription: Obj, params: Obj, behavior: str, now: int) -> None:
     """Take over `cancel_at`, `cancel_at_period_end` and `cancellation_details`."""
     items = items_of(ctx, subscription["id"])
+    asked = [name for name in ("cancel_at", "cancel_at_period_end") if name in params]
+    is_changing = any(params[name] or subscription[name] for name in asked)
+    if subscription["schedule"] and is_changing:
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any"
+            " cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
     if "cancellation_details" in params:
         given = {k: v if v != "" else None for k, v in params["cancellation_details"].items()}
         subscription["cancellation_details"] = {**subscription["cancellation_details"], **given}

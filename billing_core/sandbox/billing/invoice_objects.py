@@ -191,7 +191,6 @@ def add_line(
         tax_rates: ids; None takes the invoice's defaults.
         **own: metadata, subscription and our own keys.
     """
-    exact = None if quantity is None else Fraction(quantity)
     line: Obj = {
         "id": ctx.state.new_id("il"),
         "object": "line_item",
@@ -208,8 +207,8 @@ def add_line(
         "period": {"start": period[0], "end": period[1]},
         "pretax_credit_amounts": [],
         "pricing": pricing,
-        "quantity": None if exact is None else int(exact),
-        "quantity_decimal": None if exact is None else decimal_text(exact),
+        "quantity": None,
+        "quantity_decimal": None,
         "subscription": None,
         "subtotal": amount,
         "taxes": [],
@@ -219,7 +218,14 @@ def add_line(
         "_fixed_discounts": None,
     }
     line.update(own)
+    if quantity is not None:
+        set_quantity(line, quantity)
     return ctx.state.insert(line)
+
+
+def set_quantity(line: Obj, quantity: Fraction | int) -> None:
+    """Set a line's quantity in both of its spellings."""
+    line["quantity"], line["quantity_decimal"] = int(quantity), decimal_text(Fraction(quantity))
 
 
 def tax_rate_objects(ctx: Context, ids: Sequence[str] | None) -> list[Obj]:

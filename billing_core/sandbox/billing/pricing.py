@@ -1,15 +1,18 @@
 """What a price asks for a quantity, and how lines say so.
 
-Amounts are exact `Fraction`s of minor units; they are rounded once per line, by the caller, with `money.round_minor`.
-A tiered price is one line: the tiers are summed before rounding.
+Amounts are exact `Fraction`s of minor units; they are rounded once, with `money.round_minor`. On an invoice a tiered
+price makes a line per tier that is reached, and one more for a tier's flat amount; together they come to the whole
+amount rounded once. Where a share of a period is billed, or a one-off sum, it is one line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from billing_core.money import to_major
+from billing_core.money import round_minor, to_major
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.state import Obj
@@ -17,6 +20,16 @@ from billing_core.sandbox.state import Obj
 PRECISION = 12
 PERCENT = Fraction(1, 100)
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "cad": "CA$", "aud": "A$", "jpy": "¥"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one line of a price bills: units at an amount each, or the flat amount of a tier (`unit` is None)."""
+
+    amount: Fraction
+    quantity: Fraction
+    unit: Fraction | None
+    tier: int | None = None
 
 
 def decimal_text(value: Fraction) -> str:
@@ -52,31 +65,73 @@ def unit_amount(price: Obj) -> Fraction:
 
 
 def amount_for(price: Obj, quantity: Fraction | int) -> Fraction:
-    """Return the exact amount of a quantity for one whole period.
+    """Return the exact amount of a quantity for one whole period."""
+    return sum((part.amount for part in parts_of(price, Fraction(quantity))), Fraction(0))
+
+
+def parts_of(price: Obj, quantity: Fraction) -> list[Part]:
+    """Return what the lines of a quantity bill for one whole period, exactly; at least one.
 
     Graduated tiers charge each unit at the price of the tier it falls in, and the flat amount of every tier that is
     reached, the first one even at quantity 0. Volume tiers charge all units at the price of the tier that the total
-    falls in.
+    falls in. A tier without a flat amount has no line for it; one of 0 has.
     """
-    quantity = transformed(price, Fraction(quantity))
     if price.get("billing_scheme") != "tiered":
-        return unit_amount(price) * quantity
+        unit = unit_amount(price)
+        return [Part(unit * transformed(price, quantity), quantity, unit)]
     tiers = tiers_of(price)
     if price["tiers_mode"] == "volume":
-        tier = next((t for t in tiers if t["up_to"] is None or quantity <= t["up_to"]), tiers[-1])
-        return _of_tier(tier, "flat_amount") + _of_tier(tier, "unit_amount") * quantity
-    total, below = Fraction(0), Fraction(0)
+        index = next((i for i, t in enumerate(tiers) if t["up_to"] is None or quantity <= t["up_to"]), len(tiers) - 1)
+        return list(_of_tier(tiers[index], index + 1, quantity))
+    parts, below = list[Part](), Fraction(0)
     for index, tier in enumerate(tiers):
         if index and quantity <= below:
             break
         top = quantity if tier["up_to"] is None else min(quantity, Fraction(tier["up_to"]))
-        total += _of_tier(tier, "flat_amount") + _of_tier(tier, "unit_amount") * (top - below)
+        parts += _of_tier(tier, index + 1, top - below)
         below = top if tier["up_to"] is None else Fraction(tier["up_to"])
-    return total
+    return parts
 
 
-def _of_tier(tier: Obj, name: str) -> Fraction:
-    return Fraction(tier.get(f"{name}_decimal") or tier.get(name) or 0)
+def _of_tier(tier: Obj, number: int, quantity: Fraction) -> Iterator[Part]:
+    unit, flat = _tier_amount(tier, "unit_amount") or Fraction(0), _tier_amount(tier, "flat_amount")
+    yield Part(unit * quantity, quantity, unit, number)
+    if flat is not None:
+        yield Part(flat, Fraction(0), None, number)
+
+
+def _tier_amount(tier: Obj, name: str) -> Fraction | None:
+    given = tier.get(f"{name}_decimal")
+    given = tier.get(name) if given is None else given
+    return None if given is None else Fraction(given)
+
+
+def line_fields(ctx: Context, price: Obj, quantity: Fraction | int) -> list[Obj]:
+    """Return amount, quantity, description and pricing of each line of a quantity for one whole period.
+
+    The amounts are rounded so that they come to the whole amount rounded once: each is what the sum grows by.
+    """
+    found: list[Obj] = []
+    exact, billed = Fraction(0), 0
+    for part in parts_of(price, Fraction(quantity)):
+        exact += part.amount
+        amount = round_minor(exact) - billed
+        billed += amount
+        text = description(ctx, price, part.quantity)
+        if part.tier is not None:
+            each = part.amount if part.unit is None else part.unit
+            head = product_name(ctx, price) if part.unit is None else text
+            at = f"{shown_amount(each, price['currency'])}{per(price['recurring'])}"
+            text = f"{head} (Tier {part.tier} at {at})"
+        found.append(
+            {
+                "amount": amount,
+                "quantity": part.quantity,
+                "description": text,
+                "pricing": pricing_of(price, unit=part.unit),
+            }
+        )
+    return found
 
 
 def transformed(price: Obj, quantity: Fraction) -> Fraction:
@@ -115,7 +170,9 @@ def per(recurring: Obj | None) -> str:
 
 def description(ctx: Context, price: Obj, quantity: Fraction | int) -> str:
     """Return a line's text: `3 × Gold (at $19.00 / month)`; a tiered price names no amount."""
-    head = f"{decimal_text(Fraction(quantity))} × {product_name(ctx, price)}"
+    product = ctx.state.get("product", price["product"]) or {}
+    label = f" {product['unit_label']}" if product.get("unit_label") else ""
+    head = f"{decimal_text(Fraction(quantity))}{label} × {product_name(ctx, price)}"
     if price.get("billing_scheme") == "tiered" or not price.get("recurring"):
         return head if price.get("recurring") else product_name(ctx, price)
     return f"{head} (at {shown_amount(unit_amount(price), price['currency'])}{per(price['recurring'])})"

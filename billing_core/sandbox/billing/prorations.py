@@ -159,35 +159,46 @@ def _classic_credit(ctx: Context, subscription: Obj, item: Obj, price: Obj, at: 
 
 
 def _resolve(ctx: Context, ref: Obj) -> Obj | None:
-    """Return what a debit is now: it may be on an invoice by now, voided with it, or deleted."""
+    """Return what a debit is now: it may be on an invoice by now, voided with it, or deleted.
+
+    The lines of a tiered price are one debit.
+    """
     waiting = ctx.state.get("invoiceitem", ref.get("invoiceitem"))
-    line = ctx.state.get("line_item", waiting["_line"] if waiting and waiting["_line"] else ref.get("line"))
-    if line is None and (waiting is None or waiting["_line"]):
-        return None
-    if line is not None:
-        invoice = ctx.need("invoice", line["invoice"])
-        if invoice["status"] == "void":
-            return None
-        takes = [(d["discount"], d["amount"]) for d in line["discount_amounts"] if d["amount"]]
-        source = line
-        rates = invoice["_tax_rates"] if line["_tax_rates"] is None else line["_tax_rates"]
-        credited = {"invoice": invoice["id"], "invoice_line_items": [line["id"]]}
-    else:
-        assert waiting is not None
+    if waiting is not None and not waiting["_line"]:
         takes = [(d["discount"], d["amount"]) for d in waiting["_fixed_discounts"] or []]
-        source, rates, credited = waiting, waiting["_tax_rates"], None
+        return {**_billed([waiting], takes), "tax_rates": waiting["_tax_rates"], "invoiceitem": waiting["id"]}
+    ids = [waiting["_line"]] if waiting else ref.get("lines") or [ref.get("line")]
+    lines = [line for i in ids if (line := ctx.state.get("line_item", i))]
+    if not lines:
+        return None
+    invoice = ctx.need("invoice", lines[0]["invoice"])
+    if invoice["status"] == "void":
+        return None
+    sums: dict[str, int] = {}
+    for part in (d for line in lines for d in line["discount_amounts"] if d["amount"]):
+        sums[part["discount"]] = sums.get(part["discount"], 0) + part["amount"]
+    own_rates = lines[0]["_tax_rates"]
     return {
-        "gross": source["amount"],
-        "net": source["amount"] - sum(amount for _, amount in takes),
+        **_billed(lines, list(sums.items())),
+        "tax_rates": invoice["_tax_rates"] if own_rates is None else own_rates,
+        "credited": {"invoice": invoice["id"], "invoice_line_items": [line["id"] for line in lines]},
+    }
+
+
+def _billed(sources: list[Obj], takes: list[tuple[str, int]]) -> Obj:
+    gross = sum(source["amount"] for source in sources)
+    first = sources[0]
+    return {
+        "gross": gross,
+        "net": gross - sum(amount for _, amount in takes),
         "takes": takes,
-        "start": source["period"]["start"],
-        "end": source["period"]["end"],
-        "quantity": Fraction(source["quantity_decimal"] or 1),
-        "price": (source["pricing"] or {}).get("price_details", {}).get("price"),
-        "tax_rates": rates,
-        "embedded": source.get("_embedded") or [],
-        "credited": credited,
-        "invoiceitem": waiting["id"] if waiting and line is None else None,
+        "start": first["period"]["start"],
+        "end": first["period"]["end"],
+        "quantity": sum(Fraction(source["quantity_decimal"] or 1) for source in sources),
+        "price": (first["pricing"] or {}).get("price_details", {}).get("price"),
+        "embedded": list(dict.fromkeys(d for source in sources for d in source.get("_embedded") or [])),
+        "credited": None,
+        "invoiceitem": None,
     }
 
 
@@ -233,7 +244,10 @@ def _proration(
 ) -> Obj:
     mode = subscription["billing_mode"]
     is_itemized = (mode.get("flexible") or {}).get("proration_discounts") == "itemized"
+    names = [d for d, _ in takes] or list(embedded or [])
     rounded: list[Obj] = [{"amount": round_minor(part), "discount": d} for d, part in takes]
+    if not is_itemized:
+        rounded = [{"amount": 0, "discount": d} for d in names]
     amount = round_minor(gross) if is_itemized else round_minor(net)
     day = utc(period[0])
     count = "" if quantity == 1 else f"{decimal_text(Fraction(quantity))} × "
@@ -254,12 +268,12 @@ def _proration(
         subscription=subscription["id"],
         subscription_item=item["id"],
         discountable=False,
-        discounts=[d for d, _ in takes] or list(embedded or []),
+        discounts=names,
         proration=True,
         proration_details={"credited_items": links, "discount_amounts": rounded},
         net_amount=amount - sum(d["amount"] for d in rounded) if is_itemized else amount,
         _tax_rates=tax_rates,
-        _embedded=[] if is_itemized else [d for d, _ in takes] or list(embedded or []),
+        _embedded=[] if is_itemized else names,
         _fixed_discounts=rounded if is_itemized and rounded else None,
         _credited=credited,
     )

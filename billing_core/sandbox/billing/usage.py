@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from billing_core.money import round_minor
 from billing_core.sandbox.billing.account import setting
-from billing_core.sandbox.billing.pricing import amount_for, decimal_text, description
+from billing_core.sandbox.billing.invoice_objects import add_line, set_quantity
+from billing_core.sandbox.billing.pricing import line_fields
 from billing_core.sandbox.context import Context
-from billing_core.sandbox.state import Obj
+from billing_core.sandbox.state import Obj, clone
 
 
 def events_in(ctx: Context, meter_id: str, customer_id: str, start: int, end: int) -> list[Obj]:
@@ -47,19 +47,45 @@ def used(ctx: Context, price: Obj, customer_id: str, start: int, end: int) -> Fr
 
 
 def recount(ctx: Context, invoice_id: str) -> bool:
-    """Set the metered lines of a draft to what is known now; returns whether any changed."""
-    is_changed = False
+    """Set the metered lines of a draft to what is known now; returns whether any changed.
+
+    Usage that reaches another tier adds lines, usage that no longer does removes some.
+    """
+    windows: dict[tuple[str, ...], list[Obj]] = {}
     for line in ctx.state.where("line_item", "invoice", invoice_id):
-        window = line["_usage"]
-        if not window:
-            continue
-        price = ctx.need("price", window["price"])
-        quantity = used(ctx, price, window["customer"], window["start"], window["end"])
-        if decimal_text(quantity) == line["quantity_decimal"]:
-            continue
-        line = ctx.state.edit("line_item", line["id"])
-        line["quantity"], line["quantity_decimal"] = int(quantity), decimal_text(quantity)
-        line["amount"] = line["subtotal"] = round_minor(amount_for(price, quantity))
-        line["description"] = description(ctx, price, quantity)
-        is_changed = True
-    return is_changed
+        if line["_usage"]:
+            windows.setdefault(tuple(map(str, line["_usage"].values())), []).append(line)
+    changes = [_recount_window(ctx, lines) for lines in windows.values()]
+    return any(changes)
+
+
+def _recount_window(ctx: Context, lines: list[Obj]) -> bool:
+    first = lines[0]
+    window = first["_usage"]
+    price = ctx.need("price", window["price"])
+    quantity = used(ctx, price, window["customer"], window["start"], window["end"])
+    if quantity == sum(Fraction(line["quantity_decimal"]) for line in lines):
+        return False
+    wanted = line_fields(ctx, price, quantity)
+    for line, fields in zip(lines, wanted, strict=False):
+        edited = ctx.state.edit("line_item", line["id"])
+        set_quantity(edited, fields["quantity"])
+        edited["amount"] = edited["subtotal"] = fields["amount"]
+        edited["description"], edited["pricing"] = fields["description"], fields["pricing"]
+    for line in lines[len(wanted) :]:
+        ctx.state.delete("line_item", line["id"])
+    for fields in wanted[len(lines) :]:
+        add_line(
+            ctx,
+            ctx.need("invoice", first["invoice"]),
+            **fields,
+            period=(window["start"], window["end"]),
+            parent=clone(first["parent"]),
+            discountable=first["discountable"],
+            discounts=first["discounts"],
+            tax_rates=first["_tax_rates"],
+            metadata=dict(first["metadata"]),
+            subscription=first["subscription"],
+            _usage=dict(window),
+        )
+    return True

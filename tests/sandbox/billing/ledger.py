@@ -40,22 +40,27 @@ class Tariff:
     tiers: tuple[tuple[int | None, Fraction, int], ...] = ()
     is_graduated: bool = True
 
-    def cost(self, quantity: int) -> Fraction:
-        """Return the exact cost of a whole period."""
+    def parts(self, quantity: int) -> list[Fraction]:
+        """Return the exact cost of a whole period, line by line: per tier its units, then its flat amount if any."""
         if not self.tiers:
-            return self.unit * quantity
-        if not self.is_graduated:
-            for top, unit, flat in self.tiers:
-                if top is None or quantity <= top:
-                    return flat + unit * quantity
-        total, bottom = Fraction(0), 0
+            return [self.unit * quantity]
+        found: list[Fraction] = []
+        bottom = 0
         for top, unit, flat in self.tiers:
+            if not self.is_graduated:
+                if top is None or quantity <= top:
+                    return [unit * quantity, *([Fraction(flat)] if flat else [])]
+                continue
             if bottom and quantity <= bottom:
                 break
             in_tier = quantity - bottom if top is None else min(quantity, top) - bottom
-            total += flat + unit * in_tier
+            found += [unit * in_tier, *([Fraction(flat)] if flat else [])]
             bottom = top or quantity
-        return total
+        return found
+
+    def cost(self, quantity: int) -> Fraction:
+        """Return the exact cost of a whole period."""
+        return sum(self.parts(quantity), Fraction(0))
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,9 @@ class Line:
 
 @dataclass
 class Debit:
-    """What was billed for a span of the licensed item: a line of an invoice, or one that still waits."""
+    """What was billed for a span of the licensed item: the lines of an invoice, or one that still waits."""
 
-    line: Line
+    lines: list[Line]
     start: int
     end: int
 
@@ -130,11 +135,11 @@ class Ledger:
         self.anchor = self.trial_end or start
         self.period = (start, self.trial_end or self._next(tariff, start))
         self.meter_period = (start, self.trial_end or (self._next(metered, start) if metered else start))
-        line = Line(0 if self.trial_end else rounded(tariff.cost(quantity)))
+        lines = [Line(0)] if self.trial_end else self._period_lines()
         usage = [Line(0)] if metered and mode == "classic" else []
-        self._finish([line, *usage])
+        self._finish([*lines, *usage])
         if not self.trial_end:
-            self.debit = Debit(line, *self.period)
+            self.debit = Debit(lines, *self.period)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -169,9 +174,9 @@ class Ledger:
         lines += self._take_waiting()
         if renews_licensed and not self.is_over:
             self.period = (at, self._next(self.tariff, at))
-            line = Line(rounded(self.tariff.cost(self.quantity)))
-            self.debit = Debit(line, *self.period)
-            lines.append(line)
+            period_lines = self._period_lines()
+            self.debit = Debit(period_lines, *self.period)
+            lines += period_lines
         if renews_metered and self.metered:
             self.meter_period = (at, self._next(self.metered, at))
         if usage_line:
@@ -216,8 +221,8 @@ class Ledger:
             line = self._prorated(cost, self._exact_off(cost), -self._share_of_period())
         else:
             share = -Fraction(debit.end - begin, debit.end - debit.start)
-            off = debit.line.off or debit.line.fixed_off
-            line = self._prorated(Fraction(debit.line.amount), Fraction(off), share)
+            off = sum(line.off or line.fixed_off for line in debit.lines)
+            line = self._prorated(Fraction(sum(line.amount for line in debit.lines)), Fraction(off), share)
         self.waiting.append(line)
         return [line]
 
@@ -236,21 +241,29 @@ class Ledger:
         cost = self.tariff.cost(self.quantity)
         line = self._prorated(cost, self._exact_off(cost), self._share_of_period())
         self.waiting.append(line)
-        self.debit = Debit(line, self.now, self.period[1])
+        self.debit = Debit([line], self.now, self.period[1])
         return line
+
+    def _period_lines(self) -> list[Line]:
+        """Return the lines of a whole period, which come to its cost rounded once."""
+        lines, exact = list[Line](), Fraction(0)
+        for part in self.tariff.parts(self.quantity):
+            lines.append(Line(rounded(exact + part) - rounded(exact)))
+            exact += part
+        return lines
 
     def _restart(self) -> None:
         self.anchor = self.now
         lines = self._take_waiting()
         old = self.meter_period
         self.period = (self.now, self._next(self.tariff, self.now))
-        line = Line(rounded(self.tariff.cost(self.quantity)))
-        lines.append(line)
+        period_lines = self._period_lines()
+        lines += period_lines
         if self.metered:
             self.meter_period = (self.now, self._next(self.metered, self.now))
             lines.append(Line(0, usage=(old[0], self.now)))
         self._finish(lines)
-        self.debit = Debit(line, *self.period)
+        self.debit = Debit(period_lines, *self.period)
 
     def cancel(self, *, invoice_now: bool, prorate: bool) -> None:
         """Cancel at once."""

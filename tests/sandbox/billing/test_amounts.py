@@ -49,6 +49,38 @@ def test_tiers_are_graduated_or_by_volume(shop: Any, mode: str, quantity: int, t
     assert first_invoice(shop, {"price": price, "quantity": quantity}).total == total
 
 
+def test_a_price_in_tiers_has_a_line_per_tier_and_flat_amount(shop: Any) -> None:
+    """7 units: five in the first tier, two in the second with its flat amount; by volume all are in the second."""
+    shop.products["Gold"] = shop.client.v1.products.create({"name": "Gold", "unit_label": "door"}).id
+    graduated = shop.price(billing_scheme="tiered", tiers_mode="graduated", tiers=TIERS)
+    made = first_invoice(shop, {"price": graduated, "quantity": 7})
+    assert [(line.description, line.quantity, line.amount) for line in made.lines.data] == [
+        ("5 door × Gold (Tier 1 at DKK 7.00 / month)", 5, 3500),
+        ("2 door × Gold (Tier 2 at DKK 6.50 / month)", 2, 1300),
+        ("Gold (Tier 2 at DKK 10.00 / month)", 0, 1000),
+    ]
+    assert [line.pricing.unit_amount_decimal for line in made.lines.data] == [700, 650, None]
+    volume = shop.price(billing_scheme="tiered", tiers_mode="volume", tiers=TIERS)
+    made = first_invoice(shop, {"price": volume, "quantity": 7})
+    assert shop.lines(made) == [
+        ("7 door × Gold (Tier 2 at DKK 6.50 / month)", 4550),
+        ("Gold (Tier 2 at DKK 10.00 / month)", 1000),
+    ]
+
+
+def test_the_lines_of_a_price_in_tiers_come_to_the_whole_rounded_once(shop: Any) -> None:
+    """1.5 + 1.5 + 0.5 øre are 3.5 and so 4: the lines are 2, 1 and 1."""
+    tiers = [
+        {"up_to": 3, "unit_amount_decimal": "0.5"},
+        {"up_to": 6, "unit_amount_decimal": "0.5"},
+        {"up_to": "inf", "unit_amount_decimal": "0.5"},
+    ]
+    price = shop.price(billing_scheme="tiered", tiers_mode="graduated", tiers=tiers)
+    made = first_invoice(shop, {"price": price, "quantity": 7})
+    assert [line.amount for line in made.lines.data] == [2, 1, 1]
+    assert made.total == 4
+
+
 def test_packages_round_up_or_down(shop: Any) -> None:
     """150 minutes in hours of 10.00: 30.00 rounded up, 20.00 rounded down."""
     for way, total in (("up", 3000), ("down", 2000)):

@@ -86,6 +86,42 @@ def test_tiers_apply_to_the_whole_usage(shop: Any) -> None:
     assert billed(shop, clock, made.id) == [75]
 
 
+def test_late_usage_that_reaches_another_tier_adds_its_line(shop: Any) -> None:
+    """80 of 100 free calls when the draft is made; 50 more before it finalizes are 30 at 0.5 øre: 15 øre."""
+    tiers = [{"up_to": 100, "unit_amount": 0}, {"up_to": "inf", "unit_amount_decimal": "0.5"}]
+    customer, clock, made, _ = setup(shop, "sum", None, billing_scheme="tiered", tiers_mode="graduated", tiers=tiers)
+    shop.use(customer, "calls", 80)
+    shop.move(clock, shop.at(2026, 5, 1, 0, 30))
+    draft = shop.invoices(subscription=made.id)[-1]
+    shop.client.v1.invoices.line_items.update(draft.id, draft.lines.data[0].id, {"metadata": {"seen": "yes"}})
+    shop.use(customer, "calls", 50, shop.at(2026, 4, 30))
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    final = shop.invoices(subscription=made.id)[-1]
+    assert [(x.quantity, x.amount, x.metadata.to_dict()) for x in final.lines.data] == [
+        (100, 0, {"seen": "yes"}),
+        (30, 15, {"seen": "yes"}),
+    ]
+    assert [(x.period.start, x.period.end) for x in final.lines.data] == [
+        (shop.at(2026, 4, 1), shop.at(2026, 5, 1))
+    ] * 2
+
+
+def test_a_cancelled_event_takes_the_line_of_its_tier_along(shop: Any) -> None:
+    """130 calls are in both tiers; without the event of 50 the 80 that are left are in the first."""
+    tiers = [{"up_to": 100, "unit_amount": 2}, {"up_to": "inf", "unit_amount": 1}]
+    customer, clock, made, _ = setup(shop, "sum", None, billing_scheme="tiered", tiers_mode="graduated", tiers=tiers)
+    shop.move(clock, shop.at(2026, 4, 30, 12))
+    shop.use(customer, "calls", 80)
+    shop.use(customer, "calls", 50, identifier="wrong")
+    shop.move(clock, shop.at(2026, 5, 1, 0, 30))
+    assert [x.amount for x in shop.invoices(subscription=made.id)[-1].lines.data] == [200, 30]
+    shop.client.v1.billing.meter_event_adjustments.create(
+        {"event_name": "calls", "type": "cancel", "cancel": {"identifier": "wrong"}}
+    )
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    assert [(x.quantity, x.amount) for x in shop.invoices(subscription=made.id)[-1].lines.data] == [(80, 160)]
+
+
 def test_an_identifier_counts_once(shop: Any) -> None:
     """The second answers 400 with Stripe's sentence."""
     customer, clock, made, _ = setup(shop)

@@ -226,6 +226,41 @@ def test_prorations_hold_the_discount_that_the_debit_had(shop: Any) -> None:
     assert [d.amount for line in last.lines.data for d in line.discount_amounts] == [0, 0]
 
 
+def test_included_discounts_are_named_and_take_nothing_more(shop: Any) -> None:
+    """10 % on the item, then 20 % on the subscription: 720 billed. The credit of half of it names both and takes 0."""
+    coupons = [shop.client.v1.coupons.create({"percent_off": share, "duration": "forever"}).id for share in (10, 20)]
+    line = {"price": shop.price(1000), "discounts": [{"coupon": coupons[0]}]}
+    customer, clock, made = begin(shop, line, discounts=[{"coupon": coupons[1]}])
+    shop.move(clock, shop.at(2026, 4, 16))
+    shop.change(made.id, items=[{"id": item(made), "quantity": 2}])
+    credit, debit = list(shop.client.v1.invoice_items.list({"customer": customer}))[::-1]
+    assert (credit.amount, credit.net_amount, debit.amount) == (-360, -360, 720)
+    assert [d.amount for d in credit.proration_details.discount_amounts] == [0, 0]
+    shop.move(clock, shop.at(2026, 5, 1, 1))
+    renewal = shop.invoices(subscription=made.id)[-1]
+    # Lines of prorations leave out what was on the item, and show what was on the subscription as 0.
+    assert [[d.amount for d in x.discount_amounts] for x in renewal.lines.data] == [[0], [0], [200, 360]]
+    assert renewal.total == -360 + 720 + 1440
+
+
+def test_the_lines_of_a_price_in_tiers_are_credited_as_one(shop: Any) -> None:
+    """5 × 7.00, 2 × 6.50 and 10.00 flat are 58.00; half of it comes back, and names the three lines."""
+    tiers = [
+        {"up_to": 5, "unit_amount": 700},
+        {"up_to": "inf", "unit_amount": 650, "flat_amount": 1000},
+    ]
+    price = shop.price(billing_scheme="tiered", tiers_mode="graduated", tiers=tiers)
+    customer, clock, made = begin(shop, {"price": price, "quantity": 7})
+    first = shop.invoices(subscription=made.id)[0]
+    shop.move(clock, shop.at(2026, 4, 16))
+    shop.change(made.id, items=[{"id": item(made), "quantity": 5}])
+    credit, debit = list(shop.client.v1.invoice_items.list({"customer": customer}))[::-1]
+    assert (credit.amount, credit.quantity, debit.amount, debit.quantity) == (-2900, 7, 1750, 5)
+    named = credit.proration_details.credited_items.invoice_line_item_details
+    assert named.invoice == first.id
+    assert named.invoice_line_items == [line.id for line in first.lines.data]
+
+
 def test_itemized_prorations_show_the_discount_beside_the_amount(shop: Any) -> None:
     """The same sums as −500 with −250 off, and 300 with 150 off."""
     coupon = shop.client.v1.coupons.create({"percent_off": 50, "duration": "forever"})

@@ -92,3 +92,17 @@ def test_a_schedule_is_released_or_canceled_on_request(shop: Any) -> None:
         schedules.release(first.id)
     with pytest.raises(stripe.InvalidRequestError):
         schedules.update(second.id, {"metadata": {"a": "b"}})
+
+
+def test_a_scheduled_subscription_is_canceled_through_its_schedule(shop: Any) -> None:
+    """Stripe's sentence for `cancel_at_period_end` and `cancel_at`; after the release they are taken."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    made = shop.subscribe(customer, {"price": shop.price(1000)})
+    schedules = shop.client.v1.subscription_schedules
+    schedule = schedules.create({"from_subscription": made.id})
+    for ending in ({"cancel_at_period_end": True}, {"cancel_at": shop.at(2026, 6, 1)}):
+        with pytest.raises(stripe.InvalidRequestError, match=f"managed by the subscription schedule `{schedule.id}`"):
+            shop.change(made.id, **ending)
+    assert shop.change(made.id, cancel_at_period_end=False, metadata={"a": "b"}).metadata.to_dict() == {"a": "b"}
+    schedules.release(schedule.id)
+    assert shop.change(made.id, cancel_at_period_end=True).cancel_at == shop.at(2026, 5, 1)
