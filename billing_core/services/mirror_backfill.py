@@ -7,7 +7,7 @@ items a subscription had, since when and at which price. Changes that wait for t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -50,6 +50,7 @@ def read_lines(
     line, invoice, price = tables.invoice_lines.c, tables.invoices.c, tables.prices.c
     query = (
         sa.select(
+            line.invoice_id,
             line.subscription_id,
             line.subscription_item_id,
             line.quantity,
@@ -70,20 +71,40 @@ def read_lines(
         .order_by(invoice.created_at, invoice.invoice_id, line.position)
     )
     found: dict[str, list[BilledLine]] = defaultdict(list)
-    for row in connection.execute(query) if subscription_ids else ():
+    for rows in _together(connection.execute(query) if subscription_ids else ()):
+        row = rows[0]
+        quantities = [r.quantity for r in rows if r.quantity is not None]
         found[row.subscription_id].append(
             BilledLine(
-                state=_state(row, row, tiers),
+                state=_state(row, row, tiers, sum(quantities, Decimal(0)) if quantities else None),
                 starts_at=row.period_start_at,
                 ends_at=row.period_end_at,
-                amount_minor=row.amount_minor,
+                amount_minor=sum(r.amount_minor for r in rows),
                 is_proration=row.is_proration,
                 billed_at=row.billed_at,
                 is_paused=row.is_paused,
-                discounts=tuple(_discount(e, find_discount) for e in row.discount_amounts or () if e["amount"]),
+                discounts=tuple(_discount(e, find_discount) for e in _discount_amounts(rows) if e["amount"]),
             )
         )
     return found
+
+
+def _together(rows: Iterable[Any]) -> list[list[Any]]:
+    """Gather the lines that bill one period of an item: a price in tiers has a line per tier, and per flat amount."""
+    found: dict[Any, list[Any]] = {}
+    for number, row in enumerate(rows):
+        of_period = (row.invoice_id, row.subscription_item_id, row.price_id, row.period_start_at, row.period_end_at)
+        found.setdefault(number if row.is_proration else of_period, []).append(row)
+    return list(found.values())
+
+
+def _discount_amounts(rows: Sequence[Any]) -> list[Raw]:
+    """Add up what each discount takes from some lines."""
+    sums: dict[str | None, int] = {}
+    for entry in (e for row in rows for e in row.discount_amounts or ()):
+        discount_id = link(entry, "discount")
+        sums[discount_id] = sums.get(discount_id, 0) + int(entry["amount"])
+    return [{"discount": discount_id, "amount": amount} for discount_id, amount in sums.items()]
 
 
 def ask_pending(run: Run, customer_ids: Set[str]) -> list[InvoiceItem]:
@@ -122,7 +143,7 @@ def pending_lines(
             continue
         found[item.subscription_id].append(
             BilledLine(
-                state=_state(item, row, tiers),
+                state=_state(item, row, tiers, item.quantity),
                 starts_at=item.period_start_at,
                 ends_at=item.period_end_at,
                 amount_minor=item.amount_minor,
@@ -159,8 +180,8 @@ def _is_paused() -> sa.ColumnElement[bool]:
     return sa.func.coalesce(sa.and_(is_cycle, sa.or_(gone, kept)), sa.false())
 
 
-def _state(billed: Any, price: Any, tiers: Mapping[str, Sequence[Tier]]) -> ItemState:
-    quantity = Decimal(1) if billed.quantity is None else billed.quantity
+def _state(billed: Any, price: Any, tiers: Mapping[str, Sequence[Tier]], held: Decimal | None) -> ItemState:
+    quantity = Decimal(1) if held is None else held
     of_price = tiers.get(price.price_id, ())
     return ItemState(
         subscription_item_id=billed.subscription_item_id,
@@ -170,7 +191,7 @@ def _state(billed: Any, price: Any, tiers: Mapping[str, Sequence[Tier]]) -> Item
         usage_type="licensed",
         is_trial=False,
         is_paused=False,
-        quantity=billed.quantity,
+        quantity=held,
         unit_amount_decimal=price.unit_amount_decimal,
         period_amount_minor=period_amount(quantity, price.unit_amount_decimal, of_price, price.tiers_mode),
         currency=billed.currency,

@@ -52,10 +52,20 @@ def again(mirroring: Mirroring) -> None:
 
 @pytest.fixture
 def lives(client: stripe.StripeClient, catalogue: Catalogue, tenant: Tenant, advance: Advance) -> Mapping[str, str]:
-    """Seven lives of nine months, one customer each: name → subscription."""
+    """Eight lives of nine months, one customer each: name → subscription."""
     v1 = client.v1
     year = v1.prices.create(
         {"product": catalogue.product, "currency": "dkk", "unit_amount": 120000, "recurring": {"interval": "year"}}
+    ).id
+    steps = v1.prices.create(
+        {
+            "product": catalogue.product,
+            "currency": "dkk",
+            "billing_scheme": "tiered",
+            "tiers_mode": "graduated",
+            "tiers": [{"up_to": 2, "unit_amount": 5000, "flat_amount": 1000}, {"up_to": "inf", "unit_amount": 4000}],
+            "recurring": {"interval": "month"},
+        }
     ).id
     forever = v1.coupons.create({"percent_off": 10, "duration": "forever"}).id
     once = v1.coupons.create(
@@ -67,6 +77,7 @@ def lives(client: stripe.StripeClient, catalogue: Catalogue, tenant: Tenant, adv
         "shrinks": {"items": [{"price": catalogue.flat}, unit], "discounts": [{"coupon": forever}]},
         "tries": {"items": [unit], "trial_period_days": 20, "discounts": [{"coupon": once}]},
         "yearly": {"items": [{"price": year, "quantity": 2}]},
+        "steps": {"items": [{"price": steps, "quantity": 3}], "discounts": [{"coupon": forever}]},
         "pauses": {"items": [unit]},
         "leaves": {"items": [unit]},
         "stays": {"items": [{"price": catalogue.flat}]},
@@ -95,7 +106,8 @@ def lives(client: stripe.StripeClient, catalogue: Catalogue, tenant: Tenant, adv
     amount("grows", 5, units["grows"])
     amount("shrinks", 2, units["shrinks"])
     amount("yearly", 4)
-    to(40, "grows", "yearly", "pauses", "tries")
+    to(40, "grows", "yearly", "pauses", "tries", "steps")
+    amount("steps", 6)
     amount("grows", 9, units["grows"])
     amount("grows", 7, units["grows"])
     amount("yearly", 3)
@@ -121,6 +133,9 @@ def test_invoices_tell_what_forgotten_events_told(lives: Mapping[str, str], mirr
     # Flat and 5 units at the end of July; flat less a tenth, its unit gone in September.
     assert with_all[0][lives["grows"], "committed"] == 9900 + 5 * 4900
     assert with_all[3][lives["shrinks"], "committed"] == 8910
+    # In tiers: 10.00 + 2 × 50.00 + 40.00, then three units more; less a tenth.
+    assert with_all[0][lives["steps"], "committed"] == 13500
+    assert with_all[2][lives["steps"], "committed"] == 24300
     assert with_all[2][lives["yearly"], "committed"] == 3 * 120000
     assert (lives["leaves"], "committed") not in with_all[2]
     assert with_all[2][lives["pauses"], "paused"] == 3 * 4900
