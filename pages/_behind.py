@@ -70,6 +70,7 @@ def table(
     alt: str,
     on_open: Mapping[str, Callable[[Mapping[str, Any]], None]],
     what: str,
+    also: Sequence[reports.Report] = (),
 ) -> None:
     """Draw the rows, with the report they are from beside them; without rows draw only that.
 
@@ -83,10 +84,11 @@ def table(
         alt: the table's name.
         on_open: what a click on a cell of kind "open" does.
         what: the file's name.
+        also: the report of the figure itself, so that it is explained where its rows are.
     """
     if rows.num_rows:
         _tables.show(rows, columns, key=key, reader=page.reader, currency=currency, alt=alt, on_open=on_open, rows=14)
-    _tables.beside(report, page.reader, key=key, what=what)
+    _tables.beside(report, page.reader, key=key, what=what, also=also)
 
 
 def open_invoice(row: Mapping[str, Any]) -> None:

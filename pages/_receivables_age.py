@@ -78,7 +78,7 @@ def show_aging(page: Page, report: reports.Report, buckets: dict[str, int], as_o
         _tenants(page, report, currency)
         return
     name = names.get(tenant or "") or _("No tenant")
-    _invoices(page, report.table, bucket, tenant, name, as_of, currency)
+    _invoices(page, report, bucket, tenant, name, as_of, currency)
 
 
 def _tenants(page: Page, report: reports.Report, currency: str) -> None:
@@ -110,9 +110,10 @@ def _tenants(page: Page, report: reports.Report, currency: str) -> None:
 
 
 def _invoices(
-    page: Page, aging: pa.Table, bucket: str | None, tenant: str | None, name: str, as_of: date | None, currency: str
+    page: Page, of: reports.Report, bucket: str | None, tenant: str | None, name: str, as_of: date | None, currency: str
 ) -> None:
     """The open invoices behind a bucket, a tenant, or both."""
+    aging = of.table
     title = " · ".join([*([_words.inert(name)] if tenant else []), *([_(BUCKETS[bucket])] if bucket else [])])
     _behind.heading(title, back=_("All receivables"), closes=("bucket", "tenant"), key="aging")
     report = page.report("invoices_list", currency=currency, as_of=as_of)
@@ -123,7 +124,7 @@ def _invoices(
         rows, aging = of_tenant(rows, tenant), of_tenant(aging, tenant)
     figure = sums.total(aging, bucket or "open_minor")
     _print.answer(_behind.sentence(page, p_("amount", "Open"), figure, rows, "open_minor", currency))
-    show_invoices(page, report, rows, currency, key="aging_invoices")
+    show_invoices(page, report, rows, currency, key="aging_invoices", of=of)
 
 
 def of_tenant(rows: pa.Table, tenant: str) -> pa.Table:
@@ -133,8 +134,10 @@ def of_tenant(rows: pa.Table, tenant: str) -> pa.Table:
     return rows.filter(pc.equal(rows["tenant_id"], tenant))
 
 
-def show_invoices(page: Page, report: reports.Report, rows: pa.Table, currency: str, *, key: str) -> None:
-    """Draw open invoices, those longest past due first; a click opens one."""
+def show_invoices(
+    page: Page, report: reports.Report, rows: pa.Table, currency: str, *, key: str, of: reports.Report
+) -> None:
+    """Draw open invoices, those longest past due first; a click opens one. `of` is the report they are behind."""
     rows = rows.sort_by([("days_past_due", "descending"), ("open_minor", "descending")])
     who = zip(rows["tenant_name"].to_pylist(), rows["customer_name"].to_pylist(), strict=True)
     rows = _tables.with_texts(rows, "tenant_name", [tenant or customer for tenant, customer in who])
@@ -157,6 +160,7 @@ def show_invoices(page: Page, report: reports.Report, rows: pa.Table, currency: 
         alt=_("Open invoices, longest past due first"),
         on_open={"number": _behind.open_invoice},
         what=f"invoices_open_{currency}",
+        also=[of],
     )
 
 

@@ -65,7 +65,7 @@ def show_collection(page: Page, report: reports.Report, as_of: date | None, curr
     )
     chosen = _filters.month("month", [r["cohort_month"] for r in rows])
     if chosen is not None:
-        _collected_in(page, next(r for r in rows if r["cohort_month"] == chosen), as_of, currency)
+        _collected_in(page, report, next(r for r in rows if r["cohort_month"] == chosen), as_of, currency)
         return
     table = table.sort_by([("cohort_month", "descending")])
     table = _tables.with_texts(table, "month_name", [reader.month(m) for m in table["cohort_month"].to_pylist()])
@@ -90,7 +90,7 @@ def _percent(page: Page, ratio: Any) -> str:
     return _("n/a") if ratio is None else page.reader.percent(ratio, 1)
 
 
-def _collected_in(page: Page, row: Mapping[str, Any], as_of: date | None, currency: str) -> None:
+def _collected_in(page: Page, of: reports.Report, row: Mapping[str, Any], as_of: date | None, currency: str) -> None:
     """The invoices of one month; each ratio is one column's sum over the total's."""
     reader, month = page.reader, row["cohort_month"]
     _behind.heading(
@@ -128,6 +128,7 @@ def _collected_in(page: Page, row: Mapping[str, Any], as_of: date | None, curren
         alt=_("Invoices finalized in {month}, least paid first", month=reader.month(month)),
         on_open={"invoice_number": _behind.open_invoice},
         what=f"collection_rows_{month.isoformat()[:7]}_{currency}",
+        also=[of],
     )
 
 
@@ -173,7 +174,7 @@ def show_dso(page: Page, report: reports.Report, on: date, currency: str) -> Non
     )
     chosen = _filters.month("month", [r["month"] for r in rows])
     if chosen is not None:
-        _both_sides(page, next(r for r in rows if r["month"] == chosen), on, currency)
+        _both_sides(page, report, next(r for r in rows if r["month"] == chosen), on, currency)
         return
     table = table.sort_by([("month", "descending")])
     table = _tables.with_texts(table, "month_name", [reader.month(m) for m in table["month"].to_pylist()])
@@ -198,7 +199,7 @@ def show_dso(page: Page, report: reports.Report, on: date, currency: str) -> Non
     _tables.beside(report, reader, key="dso", what=f"dso_{currency}")
 
 
-def _both_sides(page: Page, row: Mapping[str, Any], on: date, currency: str) -> None:
+def _both_sides(page: Page, of: reports.Report, row: Mapping[str, Any], on: date, currency: str) -> None:
     """What was open at the month's end, and what had been invoiced in the 90 days up to it."""
     reader, month = page.reader, row["month"]
     last = min(add_months(month, 1) - timedelta(days=1), on)
@@ -211,7 +212,7 @@ def _both_sides(page: Page, row: Mapping[str, Any], on: date, currency: str) -> 
     rows = receivables.open_invoices(listed.table)
     label = _("Open at the end of {day}", day=reader.day(last))
     _print.answer(_behind.sentence(page, label, row["open_minor"], rows, "open_minor", currency))
-    _receivables_age.show_invoices(page, listed, rows, currency, key="dso_open")
+    _receivables_age.show_invoices(page, listed, rows, currency, key="dso_open", of=of)
     billed = page.report(
         "revenue_rows",
         from_date=last - DSO_WINDOW + timedelta(days=1),

@@ -54,13 +54,13 @@ def show(
     move = move if move in KINDS and move != "none" else None
     _waterfall(page, window, move, currency)
     if move is not None:
-        _drill(page, window, move, currency, basis)
+        _drill(page, report, window, move, currency, basis)
         return
     if chosen is not None:
         _behind.heading(
             page.reader.month(chosen), back=_("All months"), closes=("month", "move"), key="recurring_month"
         )
-        _drill(page, window, "net", currency, basis)
+        _drill(page, report, window, "net", currency, basis)
         return
     _tables.beside(report, page.reader, key="mrr_movements", what=f"mrr_movements_{currency}")
     _by_month(page, months, currency)
@@ -171,7 +171,7 @@ def _months(page: Page, months: list[dict[str, Any]], report: reports.Report, cu
     )
 
 
-def _drill(page: Page, window: list[dict[str, Any]], move: str, currency: str, basis: str) -> None:
+def _drill(page: Page, of: reports.Report, window: list[dict[str, Any]], move: str, currency: str, basis: str) -> None:
     """The tenants behind one bar; what they add up to is said beside the bar's amount."""
     moved = recurring.over(window)
     first, last = window[0]["month"], window[-1]["month"]
@@ -207,6 +207,7 @@ def _drill(page: Page, window: list[dict[str, Any]], move: str, currency: str, b
         alt=_("Tenants behind: {what}", what=_(KINDS[move])),
         on_open={"tenant_name": _behind.open_tenant},
         what=f"mrr_movement_rows_{currency}",
+        also=[of],
     )
 
 

@@ -67,7 +67,7 @@ def show_retention(
     )
     found = next((r for r in rows if r["month"] == chosen), None)
     if found is not None:
-        _one_month(page, found, currency, basis)
+        _one_month(page, report, found, currency, basis)
         return
     _months(page, report, table, currency)
 
@@ -102,7 +102,7 @@ def _months(page: Page, report: reports.Report, table: Any, currency: str) -> No
     _tables.beside(report, reader, key="retention", what=f"retention_{currency}")
 
 
-def _one_month(page: Page, row: Mapping[str, Any], currency: str, basis: str) -> None:
+def _one_month(page: Page, of: reports.Report, row: Mapping[str, Any], currency: str, basis: str) -> None:
     """The tenants of one month: both ratios are sums of their columns, said one over the other."""
     reader, month = page.reader, row["month"]
     _behind.heading(reader.month(month), back=_("All months"), closes=("month",), key="retention_month")
@@ -140,6 +140,7 @@ def _one_month(page: Page, row: Mapping[str, Any], currency: str, basis: str) ->
         alt=_("Tenants with recurring revenue at the start of {month}", month=reader.month(month)),
         on_open={"tenant_name": _behind.open_tenant},
         what=f"mrr_movement_rows_{month.isoformat()[:7]}_{currency}",
+        also=[of],
     )
 
 
@@ -165,7 +166,7 @@ def show_cohorts(page: Page, currency: str, basis: str, first: date) -> None:
     _map(page, cells, measure, cohort, currency)
     _tables.beside(report, page.reader, key="retention_cohorts", what=f"retention_cohorts_{currency}")
     if cohort is not None and number is not None:
-        _cell(page, cells[cohort, number], currency, basis)
+        _cell(page, report, cells[cohort, number], currency, basis)
 
 
 def _asked(cells: Mapping[tuple[date, int], Any]) -> tuple[date | None, int | None]:
@@ -240,7 +241,7 @@ def _map(
     )
 
 
-def _cell(page: Page, cell: Mapping[str, Any], currency: str, basis: str) -> None:
+def _cell(page: Page, of: reports.Report, cell: Mapping[str, Any], currency: str, basis: str) -> None:
     """The tenants of one cohort so many months later, those who left among them."""
     reader, cohort, number = page.reader, cell["cohort_month"], cell["month_number"]
     title = n_(
@@ -284,4 +285,5 @@ def _cell(page: Page, cell: Mapping[str, Any], currency: str, basis: str) -> Non
         alt=_("Tenants of the cohort"),
         on_open={"tenant_name": _behind.open_tenant},
         what=f"retention_cohort_rows_{cohort.isoformat()[:7]}_{number}_{currency}",
+        also=[of],
     )

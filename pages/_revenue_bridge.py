@@ -66,7 +66,7 @@ def show(page: Page, month: date, currency: str) -> None:
         pc.is_null(report.table["tenant_id"]) if asked == NONE else pc.equal(report.table["tenant_id"], asked)
     )
     if asked is not None and mine.num_rows == 1:
-        _lines(page, mine, month, part, currency)
+        _lines(page, report, mine, month, part, currency)
         return
     _tenants(page, report, month, part, currency)
 
@@ -162,7 +162,7 @@ def _tenants(page: Page, report: reports.Report, month: date, part: str | None, 
     )
 
 
-def _lines(page: Page, mine: pa.Table, month: date, part: str | None, currency: str) -> None:
+def _lines(page: Page, of: reports.Report, mine: pa.Table, month: date, part: str | None, currency: str) -> None:
     """The lines of one tenant, those of the month before with the opposite sign."""
     tenant = mine.to_pylist()[0]
     field = part or "total_change_minor"
@@ -195,4 +195,5 @@ def _lines(page: Page, mine: pa.Table, month: date, part: str | None, currency: 
         alt=_("Lines behind the change"),
         on_open={"invoice_number": _behind.open_invoice},
         what=f"revenue_bridge_rows_{month.isoformat()[:7]}_{currency}",
+        also=[of],
     )

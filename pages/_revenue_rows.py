@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,13 @@ class Window:
     place: str | None = None
 
 
-def show(page: Page, view: View, figures: pa.Table, window: Window) -> None:
+def show(page: Page, view: View, of: reports.Report, figures: pa.Table, window: Window) -> None:
     """Draw the rows behind one of a view's figures, which the reader chooses; they add up to it.
 
     Args:
         page: the frame's.
         view: whose figures.
+        of: the report of the figures.
         figures: what the figure is summed from: rows of `revenue_monthly` with net, or of a product or tenant.
         window: what was clicked.
     """
@@ -71,7 +73,7 @@ def show(page: Page, view: View, figures: pa.Table, window: Window) -> None:
     rows = rows.filter(pc.not_equal(rows[field], 0))
     label = _(view.measures[field])
     _print.answer(_behind.sentence(page, label, figure, rows, field, window.currency))
-    (_lines if by_line else _documents)(page, report, rows, field, label, window)
+    (_lines if by_line else _documents)(page, [report, of], rows, field, label, window)
 
 
 def _of(rows: pa.Table, window: Window) -> pa.Table:
@@ -86,13 +88,15 @@ def _file(field: str, window: Window) -> str:
     return f"{field.removesuffix('_minor')}_rows_{window.first.isoformat()[:7]}_{window.currency}"
 
 
-def _documents(page: Page, report: reports.Report, rows: pa.Table, field: str, label: str, window: Window) -> None:
-    """Invoices, credit notes, payments and refunds."""
+def _documents(
+    page: Page, of: Sequence[reports.Report], rows: pa.Table, field: str, label: str, window: Window
+) -> None:
+    """Invoices, credit notes, payments and refunds; `of` is their report and that of the figure."""
     details = zip(rows["detail"].to_pylist(), rows["invoice_number"].to_pylist(), strict=True)
     rows = _tables.with_texts(rows, "detail", [None if said == number else said for said, number in details])
     _behind.table(
         page,
-        report,
+        of[0],
         _behind.named(_with_kinds(rows)).sort_by([("entry_on", "descending"), ("tenant_name", "ascending")]),
         [
             Column("tenant_name", _("Tenant"), "open", _("Open the tenant"), 230),
@@ -107,14 +111,15 @@ def _documents(page: Page, report: reports.Report, rows: pa.Table, field: str, l
         alt=_("Rows behind {figure}, {when}", figure=label, when=window.when),
         on_open={"tenant_name": _behind.open_tenant, "invoice_number": _behind.open_invoice},
         what=_file(field, window),
+        also=of[1:],
     )
 
 
-def _lines(page: Page, report: reports.Report, rows: pa.Table, field: str, label: str, window: Window) -> None:
-    """Lines of invoices and credit notes with their days of service."""
+def _lines(page: Page, of: Sequence[reports.Report], rows: pa.Table, field: str, label: str, window: Window) -> None:
+    """Lines of invoices and credit notes with their days of service; `of` as above."""
     _behind.table(
         page,
-        report,
+        of[0],
         _behind.named(_with_kinds(rows)).sort_by([("month", "descending"), (field, "descending")]),
         [
             Column("tenant_name", _("Tenant"), "open", _("Open the tenant"), 210),
@@ -132,6 +137,7 @@ def _lines(page: Page, report: reports.Report, rows: pa.Table, field: str, label
         alt=_("Lines behind {figure}, {when}", figure=label, when=window.when),
         on_open={"tenant_name": _behind.open_tenant, "invoice_number": _behind.open_invoice},
         what=_file(field, window),
+        also=of[1:],
     )
 
 

@@ -201,7 +201,7 @@ def below(
             return
         window = _revenue_rows.Window(first, last, when, currency)
         _behind.heading(f"{when}, {currency.upper()}", back=_("All months"), closes=("month",), key="month")
-        _revenue_rows.show(page, view, shown, window)
+        _revenue_rows.show(page, view, report, shown, window)
         return
     parts = _parts(page, by, first, last, currency)
     asked = _filters.identifier(by)
@@ -218,7 +218,7 @@ def below(
         window = _revenue_rows.Window(first, last, when, currency, by, place)
         title = f"{_words.inert(name)}, {when}, {currency.upper()}"
         _behind.heading(title, back=_("All"), closes=(by,), key=by)
-        _revenue_rows.show(page, view, mine, window)
+        _revenue_rows.show(page, view, parts, mine, window)
         return
     if chosen is not None:
         _behind.heading(f"{when}, {currency.upper()}", back=_("All months"), closes=("month",), key="month")

@@ -56,7 +56,7 @@ def test_revenue_of_a_product_and_of_a_tenant_add_up_over_all_months(company_app
     text = said(company_app("revenue", by="product", product="none", figure="invoiced_minor", period="all"))
     assert f"Invoiced: **{money(everything)} DKK**" in text
     assert f"add up to {money(everything)} DKK." in text
-    assert "differ" not in text
+    assert "differ by" not in text
 
 
 def test_collected_counts_money_with_its_tax_in_the_month_it_came(company_app: Open) -> None:
@@ -77,7 +77,7 @@ def test_recognised_revenue_hangs_together_with_what_was_invoiced(company_app: O
     assert recognised == invoiced - deferred + accrued
     for figure in ("recognised_minor", "deferred_minor", "accrued_minor"):
         drilled = said(company_app("revenue", view="recognised", month=month(13), figure=figure))
-        assert "differ" not in drilled
+        assert "differ by" not in drilled
         assert "below" in drilled or "There are no rows behind it" in drilled
 
 
@@ -200,7 +200,7 @@ def test_both_sides_of_dso_are_shown_with_their_rows(company_app: Open) -> None:
     text = said(company_app("receivables", view="dso", month=month(14)))
     assert f"**{money(OPEN)} DKK**. The 9 rows below add up to {money(OPEN)} DKK." in text
     assert "Invoiced in the 90 days up to it: **" in text
-    assert "differ" not in text
+    assert "differ by" not in text
 
 
 def test_nobody_has_credit_in_this_company(company_app: Open) -> None:
