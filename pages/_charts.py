@@ -39,7 +39,7 @@ PAPER = "#000038"
 
 HEIGHT = 300
 ROUND = "_chart_round"
-CONFIG = {"displayModeBar": False, "displaylogo": False, "scrollZoom": False, "doubleClick": False}
+QUIET_CONFIG = {"displaylogo": False, "scrollZoom": False, "doubleClick": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +363,20 @@ def forget_clicks() -> None:
     st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
 
+def _config(key: str) -> dict[str, Any]:
+    """Plotly's settings: nothing but a button that saves the chart as a picture, named in the reader's language."""
+    save = _("Save this chart as a picture (SVG)")
+    return {
+        **QUIET_CONFIG,
+        "displayModeBar": "hover",
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "svg", "filename": key},
+        # The button's words come from Plotly's dictionary, so the reader's language is handed in as one.
+        "locale": "reader",
+        "locales": {"reader": {"dictionary": {"Download plot": save, "Download plot as a PNG": save}, "format": {}}},
+    }
+
+
 def chart(
     figure: go.Figure,
     *,
@@ -380,9 +394,10 @@ def chart(
     """
     _print.add(lambda: _print.chart_part(figure, alt))
     if on_click is None:
-        st.plotly_chart(figure, key=key, alt=alt, config=CONFIG)
+        st.plotly_chart(figure, key=key, alt=alt, config=_config(key))
         return
 
+    config = _config(key)
     key = f"{key}_{st.session_state.get(ROUND, 0)}"
 
     def clicked() -> None:
@@ -390,7 +405,7 @@ def chart(
         data = points[0].get("customdata", []) if points else []
         on_click(data if isinstance(data, list) else [data])
 
-    st.plotly_chart(figure, key=key, alt=alt, config=CONFIG, on_select=clicked, selection_mode="points")
+    st.plotly_chart(figure, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
 
 
 def alt_text(title: str, axis: Axis, series: Sequence[Series]) -> str:

@@ -101,6 +101,20 @@ def test_a_table_can_be_taken_away_as_a_file(company_url: str, look: Look) -> No
     assert len(lines) == 1 + 168
 
 
+def test_a_chart_can_be_saved_as_a_picture(company_url: str, look: Look) -> None:
+    """The browser makes a drawing of the chart; nothing is asked of another host for it."""
+    tab = look(company_url)
+    tab.go("/revenue")
+    chart = tab.page.locator(".js-plotly-plot").first
+    chart.hover()
+    button = chart.locator(".modebar-btn")
+    assert button.get_attribute("data-title") == "Save this chart as a picture (SVG)"
+    with tab.page.expect_download() as waiting:
+        button.click(force=True)
+    assert waiting.value.suggested_filename.endswith(".svg")
+    assert waiting.value.path().read_text("utf-8").startswith("<svg")
+
+
 def test_a_figure_explains_itself(company_url: str, look: Look) -> None:
     """The definition stands behind the question beside the figure."""
     tab = look(company_url)
