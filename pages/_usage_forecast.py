@@ -67,6 +67,8 @@ def _key(row: Mapping[str, Any]) -> str:
 
 def _answer(page: Page, rows: Sequence[Mapping[str, Any]], currency: str) -> None:
     """Say what all of it is likely to come to, and between what."""
+    if all(row["expected_minor"] is None for row in rows):
+        return
     reader, whole = page.reader, forecast.together(rows)
     said = _(
         "The running periods are heading for **{expected}**; as things are now they cost {so_far}.",
