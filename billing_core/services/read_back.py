@@ -7,14 +7,17 @@ whose customer it is; what the copy does not have is asked too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from billing_core.errors import GatewayError
-from billing_core.gateway import Gateway
+from billing_core.gateway import Gateway, Page
+from billing_core.gateway.limits import backoff_seconds
 from billing_core.gateway.objects import Customer, Deleted, Meter, Price, SubscriptionItem
 from billing_core.gateway.objects import Subscription as HeldSubscription
 from billing_core.periods import Period, epoch
@@ -23,8 +26,11 @@ from billing_core.rules.unit_items import Item, Subscription, UnitItem, UnitPric
 from billing_core.rules.unit_sync import Reading, period_window, previous_window
 from billing_core.settings import Mode
 
-FORBIDDEN = 403
+REFUSED, FORBIDDEN = 400, 403
 AT_ONCE = 4
+TRIES = 5
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -53,12 +59,31 @@ class Reader:
     gateway: Gateway
     known: Known
     calls_count: int = 0
+    sleep: Callable[[float], None] = time.sleep
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def count(self, calls: int = 1) -> None:
-        """Count calls."""
+    def count(self) -> None:
+        """Count a call."""
         with self._lock:
-            self.calls_count += calls
+            self.calls_count += 1
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask Stripe, again when no good answer comes: a question changes nothing, and hundreds of them make one plan.
+
+        Raises:
+            GatewayError: Stripe refuses to say, or does not answer `TRIES` times.
+        """
+        for turn in range(1, TRIES + 1):
+            self.count()
+            try:
+                return question()
+            except GatewayError as error:
+                status = error.ids.get("status", REFUSED)
+                is_passing = status is None or (isinstance(status, int) and (status in (409, 429) or status >= 500))
+                if turn == TRIES or not is_passing:
+                    raise
+            self.sleep(backoff_seconds(turn))
+        raise AssertionError("every turn returns or raises")
 
     def subscriptions(self, customer_ids: Sequence[str] | None = None) -> list[Subscription]:
         """Return the subscriptions of tenants, ended ones too; those of nobody are left out.
@@ -88,13 +113,9 @@ class Reader:
         """
         if window.seconds == 0:
             return None
-        self.count()
-        summaries = self.gateway.objects(
-            "billing.meter_event_summary",
-            parent=meter_id,
-            customer=customer_id,
-            start_time=epoch(window.start),
-            end_time=epoch(window.end),
+        about = {"customer": customer_id, "start_time": epoch(window.start), "end_time": epoch(window.end)}
+        summaries = self.ask(
+            lambda: list(self.gateway.objects("billing.meter_event_summary", parent=meter_id, **about))
         )
         value = next((s.value for s in summaries), None)
         if value is not None and value != value.to_integral_value():
@@ -103,8 +124,7 @@ class Reader:
 
     def quantity(self, subscription_id: str, item_id: str) -> int | None:
         """Return the quantity of an item; None when it is gone."""
-        self.count()
-        held = self.gateway.retrieve("subscription", subscription_id)
+        held = self.ask(lambda: self.gateway.retrieve("subscription", subscription_id))
         if isinstance(held, Deleted) or held.status in ("canceled", "incomplete_expired"):
             return None
         found = next((i for i in held.items if i.subscription_item_id == item_id), None)
@@ -113,27 +133,35 @@ class Reader:
     def _listed(self, customer_ids: Sequence[str] | None) -> Iterator[HeldSubscription]:
         if customer_ids is not None:
             for customer_id in customer_ids:
-                self.count()
-                yield from self.gateway.objects("subscription", customer=customer_id)
+                yield from self._paged(customer=customer_id)
             return
         yield from self._paged()
         for clock_id in self._test_clocks():
             yield from self._paged(test_clock=clock_id)
 
     def _paged(self, **filters: Any) -> Iterator[HeldSubscription]:
-        for page in self.gateway.pages("subscription", **filters):
-            self.count()
+        cursor: str | None = None
+        while True:
+            page = self.ask(partial(self._page, cursor, filters))
+            if page is None:
+                return
             if page.unreadable:
                 raise GatewayError(page.unreadable[0])
             yield from page.objects
+            if not page.has_more:
+                return
+            cursor = page.cursor
+
+    def _page(self, cursor: str | None, filters: Mapping[str, Any]) -> Page | None:
+        return next(self.gateway.pages("subscription", after=cursor, **filters), None)
 
     def _test_clocks(self) -> list[str]:
         """Return the test clocks, whose subscriptions the plain list leaves out; a live account has none."""
         if self.gateway.mode is Mode.LIVE:
             return []
-        self.count()
         try:
-            return [clock.test_clock_id for clock in self.gateway.objects("test_helpers.test_clock")]
+            clocks = self.ask(lambda: list(self.gateway.objects("test_helpers.test_clock")))
+            return [clock.test_clock_id for clock in clocks]
         except GatewayError as error:
             if error.ids.get("status") != FORBIDDEN:
                 raise
@@ -143,8 +171,7 @@ class Reader:
         if customer_id is None:
             return None
         if customer_id not in self.known.tenants:
-            self.count()
-            customer = self.gateway.retrieve("customer", customer_id)
+            customer = self.ask(lambda: self.gateway.retrieve("customer", customer_id))
             self.known.tenants[customer_id] = customer.tenant_id if isinstance(customer, Customer) else None
         return self.known.tenants[customer_id]
 
@@ -201,8 +228,7 @@ class Reader:
         if price.billing_scheme != "tiered":
             return ()
         if not self.known.tiers.get(price.price_id):
-            self.count()
-            whole = self.gateway.retrieve("price", price.price_id)
+            whole = self.ask(lambda: self.gateway.retrieve("price", price.price_id))
             found = whole.tiers or () if isinstance(whole, Price) else ()
             self.known.tiers[price.price_id] = tuple(
                 Tier(t.up_to, t.unit_amount_decimal or Decimal(0), t.flat_amount_decimal or Decimal(0)) for t in found
@@ -211,8 +237,7 @@ class Reader:
 
     def _meter(self, meter_id: str) -> tuple[str | None, str]:
         if meter_id not in self.known.meters:
-            self.count()
-            meter = self.gateway.retrieve("billing.meter", meter_id)
+            meter = self.ask(lambda: self.gateway.retrieve("billing.meter", meter_id))
             if not isinstance(meter, Meter):
                 raise GatewayError(f"Stripe does not know the meter {meter_id} that a price names.")
             self.known.meters[meter_id] = (meter.event_name if meter.status == "active" else None, meter.formula)
