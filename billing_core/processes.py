@@ -7,6 +7,7 @@ Unix seconds, as the operating system gives them. Starting and watching children
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import http.client
 import json
@@ -19,15 +20,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
-from billing_core.errors import ConflictError
+from billing_core.errors import BillingError, ConflictError, SettingError
 
 STOP_SECONDS = 10.0
 STOPPING_SECONDS = 60.0
 GRACE_SECONDS = 1.0
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,9 @@ def hold(home: Path) -> Iterator[None]:
 
     Raises:
         ConflictError: another process holds it; says where it serves.
+        SettingError: nothing can be written there.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "run.lock").open("a+") as lock:
+    with _lock_file(home / "run.lock") as lock:
         started = time.monotonic()
         while True:
             try:
@@ -170,6 +172,17 @@ def hold(home: Path) -> Iterator[None]:
                     raise _already_held(home, run) from None
                 time.sleep(0.1)
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise SettingError(
+            f"{path.parent} cannot be used ({error.strerror}): Billing Desk keeps its data there. Make it a directory "
+            "that you can write to, or set BILLING_HOME to another one."
+        ) from error
 
 
 def _already_held(home: Path, run: Run | None) -> ConflictError:
@@ -190,9 +203,11 @@ def shared(path: Path, *, on_enter: Callable[[], None], on_last: Callable[[], No
         path: the lock file.
         on_enter: called when in; must do no harm when another user has done it already.
         on_last: called by the one who leaves last.
+
+    Raises:
+        SettingError: nothing can be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
+    with _lock_file(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             on_enter()
@@ -213,15 +228,26 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def is_port_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+def why_not_listen(host: str, port: int) -> BillingError | None:
+    """Return why a server could not listen there now, as an error to raise; None when it could."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+        except PermissionError:
+            return ConflictError(
+                f"Port {port} on {host} is reserved for the system. Choose one from 1024 on: --port (or BILLING_PORT)."
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return ConflictError(
+                    f"Port {port} on {host} is taken by another program. Choose another: --port "
+                    f"{port + 1 if port < LAST_PORT else port - 1} (or BILLING_PORT)."
+                )
+            return SettingError(
+                f"BILLING_HOST is '{host}', which is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all."
+            )
+        return None
 
 
 def http_get(url: str, *, timeout_seconds: float = 5.0) -> tuple[int, str] | None:

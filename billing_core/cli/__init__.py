@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 import traceback
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -75,9 +76,15 @@ def main() -> None:
 
 
 def _note_bug(reference: str) -> Path:
+    note = f"{datetime.now(UTC).isoformat(timespec='seconds')} {reference}\n{traceback.format_exc()}\n"
     # The settings may be what is broken, so the home is read as plainly as possible here.
-    path = Path(os.environ.get("BILLING_HOME", ".billing")) / "logs" / "errors.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {reference}\n{traceback.format_exc()}\n")
+    path = Path(os.environ.get("BILLING_HOME") or ".billing").expanduser() / "logs" / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(note)
+    except OSError:
+        with tempfile.NamedTemporaryFile("w", prefix="billing-error-", suffix=".log", delete=False) as elsewhere:
+            elsewhere.write(note)
+        return Path(elsewhere.name)
     return path

@@ -129,6 +129,7 @@ def attached_postgres(settings: Settings, *, may_create: bool = False, takes_ove
     Raises:
         NotFoundError: there is none, and `may_create` is false.
         StoreError: it cannot be started.
+        SettingError: the home cannot be written to.
     """
     if settings.database_url:
         yield

@@ -92,14 +92,10 @@ def _check_port(settings: Settings) -> Check:
     run = processes.read_run(settings.home)
     if run:
         return ok("Port", f"served by us at {run.parent.url}")
-    if settings.port == 0 or processes.is_port_free(settings.host, settings.port):
+    trouble = processes.why_not_listen(settings.host, settings.port)
+    if trouble is None:
         return ok("Port", f"{settings.port} on {settings.host} is free")
-    return Check(
-        "Port",
-        Status.FAIL,
-        f"{settings.port} on {settings.host} is taken by another program",
-        "Set BILLING_PORT, or use `billing up --port`.",
-    )
+    return Check("Port", Status.FAIL, str(trouble), "Set BILLING_PORT and BILLING_HOST, or use `billing up --port`.")
 
 
 def _check_home(settings: Settings) -> Check:

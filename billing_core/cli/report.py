@@ -19,6 +19,7 @@ from billing_core.errors import (
     NotFoundError,
     PendingMigrationError,
     QueryError,
+    SettingError,
     StoreError,
 )
 from billing_core.settings import load_settings
@@ -159,7 +160,7 @@ def _open_figures(stack: ExitStack, acting_as: str | None, *, as_published: bool
         context = stack.enter_context(open_context(acting_as=acting_as, settings=settings))
     except PendingMigrationError:
         raise
-    except StoreError as error:
+    except (StoreError, SettingError) as error:
         published = without_postgres(settings, acting_as)
         if published is None or not _say_not_current(published, error):
             raise

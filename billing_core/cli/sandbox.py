@@ -50,8 +50,8 @@ def sandbox(
         end_with_parent()
     port = port if port is not None else settings.sandbox_port
     port = port or processes.free_port(HOST)
-    if not processes.is_port_free(HOST, port):
-        raise ConflictError(f"Port {port} on {HOST} is taken by another program. Choose another with --port.")
+    if trouble := processes.why_not_listen(HOST, port):
+        raise trouble
     of_this_port = settings.home / f"sandbox-{port}.sqlite"
     path = of_this_port if empty or (of_this_port.exists() and not attached) else sandbox_file(settings.home)
     if path == sandbox_file(settings.home) and not path.exists():

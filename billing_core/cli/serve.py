@@ -41,9 +41,9 @@ def serve(
     if attached:
         end_with_parent()
     host, port = host or settings.host, settings.port if port is None else port
+    if trouble := processes.why_not_listen(host, port):
+        raise trouble
     port = port or processes.free_port(host)
-    if not processes.is_port_free(host, port):
-        raise busy_port(host, port)
     with attached_postgres(settings, may_create=True):
         # Streamlit reads its configuration from the working directory, and settings may name paths relative to ours.
         os.environ.update(settings_environment(settings))
@@ -98,15 +98,6 @@ def address(host: str, port: int) -> str:
     """Return the URL a browser on this machine uses."""
     name = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-
-def busy_port(host: str, port: int) -> ConflictError:
-    """Return the sentence for a port that is taken."""
-    return ConflictError(
-        f"Port {port} on {host} is taken by another program. Choose another: --port "
-        f"{port + 1 if port < 65535 else port - 1} "
-        "(or BILLING_PORT)."
-    )
 
 
 def project_root() -> Path:

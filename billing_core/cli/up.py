@@ -19,7 +19,7 @@ from billing_core import processes
 from billing_core.children import ATTACHED, ChildSpec, Supervisor, billing_command, settings_environment
 from billing_core.cli import init
 from billing_core.cli.context import attached_postgres, await_sandbox, sandbox_file, sandbox_spec, uses_sandbox
-from billing_core.cli.serve import address, busy_port, project_root
+from billing_core.cli.serve import address, project_root
 from billing_core.errors import BillingError, ConflictError, InvalidInputError
 from billing_core.processes import Process, Run
 from billing_core.settings import Mode, Settings, load_settings
@@ -90,9 +90,9 @@ def check_mode(settings: Settings, *, is_live_meant: bool) -> None:
 
 
 def _with_port(settings: Settings) -> Settings:
+    if trouble := processes.why_not_listen(settings.host, settings.port):
+        raise trouble
     port = settings.port or processes.free_port(settings.host)
-    if not processes.is_port_free(settings.host, port):
-        raise busy_port(settings.host, port)
     return settings.model_copy(update={"port": port})
 
 

@@ -86,8 +86,8 @@ def variable_of(field_name: str) -> str:
 
 def setting_facts(settings: Settings) -> list[SettingFact]:
     """Explain every setting, in the order in which they are defined."""
-    in_file = {name.upper() for name in dotenv_values(".env")}
-    in_environment = {name.upper() for name in os.environ}
+    in_file = {name.upper() for name, value in dotenv_values(".env").items() if value}
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
     facts = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)
@@ -163,12 +163,12 @@ def check_space(home: Path) -> Check:
     existing = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     detail = f"{free // MEGABYTE:,} MB free in {existing}"
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
         return Check(
             "Disk",
             Status.FAIL,
-            f"{existing} is not writable",
-            "Make it writable, or set BILLING_HOME to another directory.",
+            f"{existing} is not {'writable' if existing.is_dir() else 'a directory'}",
+            "Make it a directory that you can write to, or set BILLING_HOME to another directory.",
         )
     if free < SPACE_WARN_BYTES:
         status = Status.FAIL if free < SPACE_FAIL_BYTES else Status.WARN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -37,6 +38,54 @@ def test_broken_setting_is_one_sentence_naming_the_variable(billing):
     assert done.stderr.startswith("billing: BILLING_PORT is 'abc'")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BILLING_HOST", "no.such.host.invalid", "which is not an address of this machine"),
+        ("BILLING_HOST", "203.0.113.7", "which is not an address of this machine"),
+        ("STRIPE_API_KEY", "pk_test_neverShown", "starts with sk_ or rk_"),
+        ("STRIPE_API_KEY", "neverShown", "starts with sk_ or rk_"),
+        ("STRIPE_API_BASE", "127.0.0.1:12111", "not an address"),
+        ("BILLING_MIRROR_SECONDS", "inf", "less than or equal to 3600"),
+        ("BILLING_REFRESH_SECONDS", "0", "greater than 0"),
+    ],
+)
+def test_setting_that_would_only_fail_later_is_refused_at_once(billing, home: Path, name: str, value: str, said: str):
+    """Nothing is started with it, and no key is repeated."""
+    done = billing("up", **{name: value})
+    assert done.returncode == 6
+    assert done.stderr.startswith(f"billing: {name} is ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "neverShown" not in done.stderr
+    assert not (home / "postgres").exists()
+
+
+def test_variable_set_to_nothing_is_not_set(billing):
+    """As a copied .env leaves it: the default holds, and an empty BILLING_HOME is not the working directory."""
+    done = billing("doctor", "--json", BILLING_HOME="", BILLING_PORT="", DATABASE_URL="", BILLING_MIRROR_SECONDS="")
+    facts = {fact["variable"]: fact for fact in json.loads(done.stdout)["settings"]}
+    assert facts["BILLING_HOME"]["value"] == ".billing"
+    assert (facts["BILLING_PORT"]["value"], facts["BILLING_PORT"]["source"]) == ("8501", "default")
+
+
+def test_tilde_in_a_file_is_the_users_home(billing, environment, tmp_path: Path):
+    """A shell would have expanded it; a .env file does not."""
+    (tmp_path / ".env").write_text("BILLING_SOURCE_SQL=~/views.sql\n")
+    facts = {f["variable"]: f["value"] for f in json.loads(billing("doctor", "--json", HOME="/h").stdout)["settings"]}
+    assert facts["BILLING_SOURCE_SQL"] == "/h/views.sql"
+
+
+@pytest.mark.parametrize("command", [("up",), ("init", "--empty"), ("migrate",), ("sandbox",), ("postgres",)])
+def test_home_that_cannot_be_written_to_is_one_sentence(billing, tmp_path: Path, command):
+    """A file stands where the directory should be."""
+    (tmp_path / "file").touch()
+    done = billing(*command, BILLING_HOME=str(tmp_path / "file" / "home"))
+    assert done.returncode == 6
+    assert done.stderr.count("\n") == 1
+    assert "set BILLING_HOME to another" in done.stderr
 
 
 def test_unknown_option_is_a_usage_error(billing):
