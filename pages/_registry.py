@@ -95,5 +95,13 @@ PAGES = (
         "reports.read",
         N_("One tenant: units, usage, recurring revenue, invoices, payments and notes."),
     ),
+    PageSpec(
+        "unit_sync",
+        N_("Unit sync"),
+        N_("Actions"),
+        # Who may look may be one who approves and does not report himself; what is done is checked where it is done.
+        "reports.read",
+        N_("Tell Stripe how many units each tenant occupies: plan, look, approve, report, verify."),
+    ),
 )
 BY_NAME = {p.name: p for p in PAGES}

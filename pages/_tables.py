@@ -46,6 +46,15 @@ STATUS_COLOURS: Mapping[str, Colour] = {
     N_("Payment"): "green",
     N_("Refund"): "orange",
     N_("Credit note"): "orange",
+    N_("Stands out"): "orange",
+    N_("Planned"): "gray",
+    N_("Waiting for approval"): "orange",
+    N_("Running"): "blue",
+    N_("Being read back"): "blue",
+    N_("Done"): "green",
+    N_("Partly done"): "orange",
+    N_("Unknown"): "violet",
+    N_("Rejected"): "gray",
 }
 ROW_HEIGHT = 35
 

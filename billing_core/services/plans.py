@@ -102,7 +102,9 @@ def history(
         return stored.latest(connection, action=action, limit=limit, states=states)
 
 
-def submit(desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None = None) -> Plan:
+def submit(
+    desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None = None, reason: str | None = None
+) -> Plan:
     """Have a plan carried out by a worker; asking again changes nothing.
 
     Args:
@@ -110,12 +112,14 @@ def submit(desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None 
         actor: who applies.
         plan_id: the plan.
         expected_hash: of the plan that was looked at; another one is refused.
+        reason: why, 1 to 2,000 characters; kept with the plan when it is first handed over, and in the audit log.
 
     Returns:
         The plan: running, waiting for approval, or done when it has nothing (left) to do.
 
     Raises:
         ForbiddenError: the actor may not apply it.
+        InvalidInputError: a reason that cannot be used.
         NotFoundError: there is no such plan.
         ConflictError: it was rejected, is another one than was looked at, writes are stopped, or another plan runs.
     """
@@ -123,6 +127,7 @@ def submit(desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None 
         action = stored.action_of(connection, plan_id)
     # Before the row is locked: those who wait for it hold the connections that the question would need.
     by = authorize(desk, actor, PERMISSIONS[action])
+    text = None if reason is None else checked_reason(reason)
     with desk.database.begin() as connection:
         plan = stored.read(connection, plan_id, for_update=True)
         if expected_hash is not None and expected_hash != plan.hash:
@@ -135,13 +140,17 @@ def submit(desk: Desk, actor: Actor, plan_id: str, *, expected_hash: str | None 
         if plan.state == "running" and jobs.is_alive(connection, plan.job_id):
             return plan
         refuse_when_stopped(connection)
-        if plan.state in ("planned", "waiting") and not plan.is_approved:
+        if text is not None and plan.state == "planned":
+            stored.change(connection, plan_id, reason=text)
+        if not plan.is_approved:
+            if plan.state not in ("planned", "waiting"):
+                raise ConflictError(f"Plan {plan_id} was withdrawn: {plan.trouble} Make a new one.", plan_id=plan_id)
             if plan.state == "planned":
                 stored.change(connection, plan_id, state="waiting", applied_by=by.email)
                 about = {"approval_needed": list(plan.approval_needed)}
-                stored.note(connection, by.email, f"{plan.action}.waiting", plan_id, after=about)
+                stored.note(connection, by.email, f"{plan.action}.waiting", plan_id, reason=text, after=about)
             return stored.read(connection, plan_id)
-        _start(connection, plan, by.email)
+        _start(connection, plan, by.email, reason=text)
         return stored.read(connection, plan_id)
 
 
@@ -196,7 +205,7 @@ def _decide(desk: Desk, actor: Actor, plan_id: str, reason: str, decision: str) 
         return stored.read(connection, plan_id)
 
 
-def _start(connection: sa.Connection, plan: Plan, by: str) -> None:
+def _start(connection: sa.Connection, plan: Plan, by: str, *, reason: str | None = None) -> None:
     """Set a plan running and queue its job, in the caller's transaction."""
     if not plan.actions:
         stored.change(
@@ -225,7 +234,7 @@ def _start(connection: sa.Connection, plan: Plan, by: str) -> None:
     except sa.exc.IntegrityError as error:
         raise _busy(plan, "another one") from error
     what = "resumed" if plan.state in (*UNFINISHED, "running") else "started"
-    stored.note(connection, by, f"{plan.action}.{what}", plan.plan_id, after={"hash": plan.hash})
+    stored.note(connection, by, f"{plan.action}.{what}", plan.plan_id, reason=reason, after={"hash": plan.hash})
 
 
 def _busy(plan: Plan, other: str) -> ConflictError:
