@@ -226,6 +226,9 @@ def test_the_night_does_what_is_ordinary_and_leaves_the_rest_to_a_person(shop: F
     _, other = unit_sync.scheduled(shop.desk, shop.gateway, now=shop.clock())
     assert other is not None
     assert plans.get(shop.desk, ASTA, held.plan_id).state == "failed"
+    # Nobody has approved it, and being withdrawn does not make up for that.
+    with pytest.raises(ConflictError, match="was withdrawn: Replaced by what the next night found"):
+        plans.submit(shop.desk, ASTA, held.plan_id)
     assert shop.work(plans.approve(shop.desk, MIKKEL, other.plan_id, "They bought a house")).state == "done"
     assert shop.quantity(large) == 21
 
