@@ -24,6 +24,7 @@ from billing_core.sandbox.billing.terms import (
     new_item,
     plain_fields,
     quantity_for,
+    refuse_price,
     set_discounts,
     tax_rate_ids,
 )
@@ -106,6 +107,7 @@ def apply(ctx: Context, subscription_id: str, params: Obj) -> Obj | None:
     if not prices:
         raise invalid("A subscription must have at least one active plan.", "items")
     check_together(prices, subscription["billing_mode"]["type"], subscription["currency"])
+    _check_unshared(ctx, subscription, changes)
     _check_proration_date(ctx, subscription, params, behavior, now)
     at = params.get("proration_date") or now
     subscription.update(plain_fields(ctx, customer, params, subscription))
@@ -199,6 +201,24 @@ def read_changes(ctx: Context, subscription: Obj, wanted: Sequence[Obj]) -> list
 def _untouched_prices(ctx: Context, subscription: Obj, changes: Sequence[ItemChange]) -> list[Obj]:
     touched = {c.item["id"] for c in changes if c.item}
     return [price_of(ctx, i) for i in items_of(ctx, subscription["id"]) if i["id"] not in touched]
+
+
+def _check_unshared(ctx: Context, subscription: Obj, changes: Sequence[ItemChange]) -> None:
+    """Refuse that two items come to have the same price."""
+    after = {c.item["id"]: c.price for c in changes if c.item}
+    held: dict[str, str | None] = {}
+    for item in items_of(ctx, subscription["id"]):
+        price = after[item["id"]] if item["id"] in after else price_of(ctx, item)
+        if price is None:
+            continue
+        if price["id"] in held and price["id"] != item["price"]:
+            refuse_price(price, held[price["id"]])
+        held.setdefault(price["id"], item["id"])
+    for change in changes:
+        if change.item is None and change.price is not None:
+            if change.price["id"] in held:
+                refuse_price(change.price, held[change.price["id"]])
+            held[change.price["id"]] = None
 
 
 def _check_proration_date(ctx: Context, subscription: Obj, params: Obj, behavior: str, now: int) -> None:

@@ -20,7 +20,14 @@ from billing_core.sandbox.billing.subscription_objects import (
     items_of,
     snapshot,
 )
-from billing_core.sandbox.billing.terms import NewItem, check_together, new_item, plain_fields, set_discounts
+from billing_core.sandbox.billing.terms import (
+    NewItem,
+    check_together,
+    new_item,
+    plain_fields,
+    refuse_price,
+    set_discounts,
+)
 from billing_core.sandbox.billing.timers import EXPIRE, TRIAL_WILL_END, set_cancel, set_renewal
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid, missing
@@ -53,6 +60,9 @@ def begin(ctx: Context, params: Obj, *, is_draft: bool = False) -> Obj:
     if not params.get("items"):
         raise invalid("Missing required param: items.", "items", "parameter_missing")
     wanted = [new_item(ctx, item, f"items[{i}]") for i, item in enumerate(params["items"])]
+    for index, one in enumerate(wanted):
+        if any(one.price["id"] == other.price["id"] for other in wanted[:index]):
+            refuse_price(one.price, None)
     mode = _billing_mode(params, ctx.now(customer))
     currency = check_together([w.price for w in wanted], mode["type"], params.get("currency"))
     if customer.get("currency") not in (None, currency) and _is_bound_to_currency(ctx, customer):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from billing_core.sandbox.billing.pricing import is_metered, resolve_price
 from billing_core.sandbox.context import Context
 from billing_core.sandbox.errors import invalid
 from billing_core.sandbox.money.changes import merged_metadata
 from billing_core.sandbox.state import Obj
+
+MOST_ITEMS = 20
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,35 @@ def tax_rate_ids(ctx: Context, given: Any, param: str) -> list[str]:
     return [ctx.need("tax_rate", rate, param)["id"] for rate in given or []]
 
 
+def refuse_price(price: Obj, holder: str | None) -> NoReturn:
+    """Refuse a price that another item of the subscription has.
+
+    Args:
+        price: of an item that is new or changes its price.
+        holder: the other item's id; None when it is new in the same request.
+
+    Raises:
+        StripeFault: always.
+    """
+    if holder is None:
+        raise invalid(f"Cannot add multiple subscription items with the same plan: {price['id']}", "plan")
+    raise invalid(
+        f"A new item with Price {price['id']} can't be added to this Subscription because an existing Subscription Item"
+        f" {holder} is already using that Price. If you want to update the existing item (e.g., to adjust the"
+        " quantity), pass the existing Subscription Item's `id` in your update request:"
+        " https://stripe.com/docs/api/subscriptions/update#update_subscription-items-id",
+        "plan",
+    )
+
+
 def check_together(prices: Sequence[Obj], billing_mode: str, currency: str | None) -> str:
     """Check that prices can be on one subscription; returns its currency.
 
     Raises:
-        StripeFault: several currencies, or several intervals in classic mode.
+        StripeFault: several currencies, more than twenty items, or several intervals in classic mode.
     """
+    if len(prices) > MOST_ITEMS:
+        raise invalid(f"A subscription can have at most {MOST_ITEMS} items.", "items")
     currencies = {p["currency"] for p in prices}
     if currency is not None and currencies - {currency}:
         raise invalid(

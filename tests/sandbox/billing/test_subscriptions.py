@@ -258,3 +258,30 @@ def test_one_time_extras_come_with_the_first_or_the_next_invoice(shop: Any) -> N
     shop.change(made.id, add_invoice_items=[{"price": fee, "quantity": 2}])
     shop.move(clock, shop.at(2026, 5, 1, 1))
     assert [i.total for i in shop.invoices(subscription=made.id)] == [1500, 2000]
+
+
+def test_two_items_cannot_have_the_same_price(shop: Any) -> None:
+    """In one request, beside an item that has it, and by a change to it; a swap of two prices is none of these."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    gold, silver = shop.price(1900), shop.price(900, name="Silver")
+    with pytest.raises(stripe.InvalidRequestError, match="multiple subscription items with the same plan") as twice:
+        shop.subscribe(customer, {"price": gold}, {"price": gold, "quantity": 2})
+    assert (twice.value.http_status, twice.value.param) == (400, "plan")
+    made = shop.subscribe(customer, {"price": gold}, {"price": silver})
+    first, second = (i.id for i in made["items"].data)
+    for items in ([{"price": gold}], [{"id": second, "price": gold}]):
+        with pytest.raises(stripe.InvalidRequestError, match=f"Subscription Item {first} is already using that Price"):
+            shop.change(made.id, items=items)
+    swapped = shop.change(made.id, items=[{"id": first, "price": silver}, {"id": second, "price": gold}])
+    assert [i.price.id for i in swapped["items"].data] == [silver, gold]
+    again = shop.change(made.id, items=[{"id": first, "deleted": True}, {"price": silver, "quantity": 2}])
+    assert [(i.price.id, i.quantity) for i in again["items"].data] == [(gold, 1), (silver, 2)]
+
+
+def test_a_subscription_has_twenty_items_at_most(shop: Any) -> None:
+    """The twenty-first is refused."""
+    customer, _ = shop.make_customer(shop.at(2026, 4, 1))
+    items = [{"price": shop.price(100 + n)} for n in range(21)]
+    with pytest.raises(stripe.InvalidRequestError, match="at most 20 items"):
+        shop.subscribe(customer, *items)
+    assert len(shop.subscribe(customer, *items[:20])["items"].data) == 10
