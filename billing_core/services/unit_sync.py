@@ -144,11 +144,13 @@ def scheduled(desk: Desk, gateway: Gateway, *, now: datetime) -> tuple[Plan, Pla
 
 
 def is_before_the_first(desk: Desk, *, tick: datetime, now: datetime) -> bool:
-    """Tell whether a tick of the schedule is caught up by a desk that has never synced: it has missed nothing, and the
-    first sync is somebody's to look at, or the next night's.
+    """Tell whether a tick of the schedule is caught up by a desk that had made no plan before it: that desk has missed
+    nothing, and its first sync is somebody's to look at, or the next night's.
     """
+    p = t.plans.c
+    query = sa.select(p.plan_id).where(p.action == ACTION, p.requested_at < tick).limit(1)
     with desk.database.connect() as connection:
-        return now - tick > ON_TIME and not stored.latest(connection, action=ACTION, limit=1)
+        return now - tick > ON_TIME and connection.scalar(query) is None
 
 
 def executor(desk: Desk, gateway: Gateway, clock: Clock) -> UnitExecutor:

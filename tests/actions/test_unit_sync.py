@@ -233,14 +233,16 @@ def test_the_night_does_what_is_ordinary_and_leaves_the_rest_to_a_person(shop: F
     assert shop.quantity(large) == 21
 
 
-def test_a_desk_that_has_never_synced_has_missed_nothing(shop: Field) -> None:
-    """A tick that was caught up is left out then, and only then."""
+def test_a_desk_that_had_never_synced_has_missed_nothing(shop: Field) -> None:
+    """A tick that was caught up is left out when no plan is older than it, and only then."""
     now = shop.clock()
     old, fresh = now - timedelta(hours=4), now - timedelta(seconds=30)
     assert unit_sync.is_before_the_first(shop.desk, tick=old, now=now)
     assert not unit_sync.is_before_the_first(shop.desk, tick=fresh, now=now)
     shop.plan()
-    assert not unit_sync.is_before_the_first(shop.desk, tick=old, now=now)
+    assert unit_sync.is_before_the_first(shop.desk, tick=old, now=now)
+    tomorrow = now + timedelta(days=1)
+    assert not unit_sync.is_before_the_first(shop.desk, tick=tomorrow, now=tomorrow + timedelta(hours=4))
 
 
 def test_who_may_not_sync_makes_no_plan(shop: Field) -> None:
