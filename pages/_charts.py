@@ -10,6 +10,7 @@ is hatched; one series has no legend.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -115,7 +116,8 @@ def layout(reader: Reader, height: int) -> dict[str, Any]:
     }
 
 
-def _category_axis(axis: Axis, most: int = 13) -> dict[str, Any]:
+def category_axis(axis: Axis, most: int = 13) -> dict[str, Any]:
+    """Return an axis of named positions, with at most so many of them labelled, the last one always."""
     step = max(1, -(-len(axis.keys) // most))
     shown = [i for i in range(len(axis.keys)) if (len(axis.keys) - 1 - i) % step == 0]
     return {
@@ -185,7 +187,7 @@ def bars(
     figure.update_layout(
         barmode="relative" if is_stacked else "group",
         showlegend=named,
-        xaxis=_category_axis(axis),
+        xaxis=category_axis(axis),
         margin={"t": 34 if named else 12},
     )
     return figure
@@ -257,96 +259,7 @@ def time_series(
             _line(one, axis, is_labelled=len(series) == 1, is_stepped=is_stepped, has_fill=len(series) == 1)
         )
     figure.update_layout(
-        showlegend=len(series) > 1, xaxis=_category_axis(axis, most=9), hovermode="x", margin={"t": 26, "r": 14}
-    )
-    return figure
-
-
-def heat_map(
-    axis: Axis,
-    row_keys: Sequence[str],
-    row_labels: Sequence[str],
-    values: Sequence[Sequence[float | None]],
-    texts: Sequence[Sequence[str]],
-    reader: Reader,
-    *,
-    unit: str,
-    chosen: str | None = None,
-    most: float | None = None,
-    is_labelled: bool = False,
-) -> go.Figure:
-    """Rows × time, darker is more; first row on top. A click gives back `[row key, column key]`.
-
-    Args:
-        axis: the columns.
-        row_keys: of the rows, top to bottom.
-        row_labels: how they read.
-        values: by row and column; None leaves a cell open.
-        texts: what a reader sees on hover, and in the cell when it is labelled.
-        reader: for separators.
-        unit: over the scale.
-        chosen: the row whose label is bold.
-        most: the value of the darkest colour; the highest there is unless told.
-        is_labelled: write the text into each cell, and leave out the scale that it makes superfluous.
-    """
-    figure = go.Figure(layout=layout(reader, 74 + 25 * len(row_keys)))
-    figure.add_trace(
-        go.Heatmap(
-            x=list(axis.keys),
-            y=list(row_keys),
-            z=[list(row) for row in values],
-            xgap=2,
-            ygap=2,
-            hoverinfo="skip",
-            zmin=0,
-            zmax=most or max((v for row in values for v in row if v is not None), default=1) or 1,
-            text=[list(row) for row in texts] if is_labelled else None,
-            texttemplate="%{text}" if is_labelled else None,
-            textfont={"size": 11},
-            showscale=not is_labelled,
-            colorscale=[[i / 9, f"#0000{11 + i}"] for i in range(10)],
-            colorbar={
-                "thickness": 8,
-                "len": min(1, 260 / (74 + 25 * len(row_keys))),
-                "y": 1,
-                "yanchor": "top",
-                "outlinewidth": 0,
-                "nticks": 4,
-                "title": {"text": unit, "side": "top", "font": {"size": 12}},
-            },
-        )
-    )
-    places = [(r, c) for r in range(len(row_keys)) for c in range(len(axis.keys))]
-    # A labelled map says nothing where it is open, so there is nothing to click either.
-    cells = [(r, c) for r, c in places if values[r][c] is not None or not is_labelled]
-    # A heat map cannot be clicked in Streamlit; invisible points over its cells can, the nearest one wherever one is.
-    figure.add_trace(
-        go.Scatter(
-            x=[axis.keys[c] for _, c in cells],
-            y=[row_keys[r] for r, _ in cells],
-            customdata=[[row_keys[r], axis.keys[c]] for r, c in cells],
-            mode="markers",
-            marker={"symbol": "square", "size": 22, "color": "rgba(0,0,0,0)"},
-            hovertext=[f"{row_labels[r]}<br>{axis.long_labels[c]}: {texts[r][c]}" for r, c in cells],
-            hovertemplate="%{hovertext}<extra></extra>",
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
-    labels = [f"<b>{label}</b>" if key == chosen else label for key, label in zip(row_keys, row_labels, strict=True)]
-    figure.update_layout(
-        hoverdistance=-1,
-        xaxis={**_category_axis(axis), "side": "top", "range": [-0.5, len(axis.keys) - 0.5], "ticks": ""},
-        yaxis={
-            "type": "category",
-            "range": [len(row_keys) - 0.5, -0.5],
-            "showgrid": False,
-            "zeroline": False,
-            "rangemode": "normal",
-            "tickmode": "array",
-            "tickvals": list(row_keys),
-            "ticktext": labels,
-        },
+        showlegend=len(series) > 1, xaxis=category_axis(axis, most=9), hovermode="x", margin={"t": 26, "r": 14}
     )
     return figure
 
@@ -383,6 +296,7 @@ def chart(
     key: str,
     alt: str,
     on_click: Callable[[list[Any]], None] | None = None,
+    least_width: int | None = None,
 ) -> None:
     """Put a figure on the page.
 
@@ -391,21 +305,33 @@ def chart(
         key: stable and unique on the page; the chart keeps its place across reruns.
         alt: what a reader who cannot see it needs to know, made from the data (`alt_text`).
         on_click: called with the custom data of the clicked mark, or with an empty list when the choice is taken back.
+        least_width: pixels below which the chart is scrolled sideways and not made narrower; it fits the page unless
+            told.
     """
     _print.add(lambda: _print.chart_part(figure, alt))
-    if on_click is None:
-        st.plotly_chart(figure, key=key, alt=alt, config=_config(key))
-        return
-
     config = _config(key)
-    key = f"{key}_{st.session_state.get(ROUND, 0)}"
+    with _room(key, least_width):
+        if on_click is None:
+            st.plotly_chart(figure, key=key, alt=alt, config=config)
+            return
+        key = f"{key}_{st.session_state.get(ROUND, 0)}"
 
-    def clicked() -> None:
-        points = st.session_state[key].selection.points
-        data = points[0].get("customdata", []) if points else []
-        on_click(data if isinstance(data, list) else [data])
+        def clicked() -> None:
+            points = st.session_state[key].selection.points
+            data = points[0].get("customdata", []) if points else []
+            on_click(data if isinstance(data, list) else [data])
 
-    st.plotly_chart(figure, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
+        st.plotly_chart(figure, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
+
+
+def _room(key: str, least_width: int | None) -> AbstractContextManager[object]:
+    if least_width is None:
+        return nullcontext()
+    place = f"wide_{key}"
+    st.html(
+        f"<style>.st-key-{place} {{ overflow-x: auto; }} .st-key-{place} > * {{ min-width: {least_width}px; }}</style>"
+    )
+    return st.container(key=place)
 
 
 def alt_text(title: str, axis: Axis, series: Sequence[Series]) -> str:

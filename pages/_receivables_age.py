@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from billing_core.services import receivables, reports, sums
 from billing_core.services.language import N_, _, n_, p_
@@ -38,6 +37,13 @@ def show_aging(page: Page, report: reports.Report, buckets: dict[str, int], as_o
         currency: of all amounts.
     """
     reader = page.reader
+    if report.table.num_rows == 0:
+        _frame.empty(
+            _("Nothing is open"),
+            _("No invoice in {currency} had anything left to be paid on this day.", currency=currency.upper()),
+        )
+        _tables.beside(report, reader, key="ar_aging", what=f"ar_aging_{currency}")
+        return
     bucket = _filters.identifier("bucket")
     bucket = bucket if bucket in BUCKETS else None
     names = {
@@ -83,8 +89,6 @@ def show_aging(page: Page, report: reports.Report, buckets: dict[str, int], as_o
 
 def _tenants(page: Page, report: reports.Report, currency: str) -> None:
     table = _behind.named(report.table.sort_by([("open_minor", "descending")]))
-    if table.num_rows == 0:
-        st.caption(_("Nobody owes anything on this day."))
     meanings = {c.name: _(c.meaning) for c in report.columns}
     _behind.table(
         page,

@@ -13,10 +13,12 @@ import streamlit as st
 from billing_core.periods import add_months
 from billing_core.services import recurring, reports, sums
 from billing_core.services.language import N_, _, n_
-from pages import _behind, _charts, _filters, _print, _tables
+from pages import _behind, _charts, _filters, _heatmap, _print, _tables
 from pages._frame import Page
 from pages._tables import Column
 
+# Pixels a cell of the cohorts needs for its three digits.
+LEAST_CELL = 27
 MEASURES = {"tenants": N_("Tenants"), "revenue": N_("Revenue")}
 RATIOS = {"nrr_ratio": N_("Net retention"), "grr_ratio": N_("Gross retention")}
 COLOURS = {"nrr_ratio": _charts.RECURRING, "grr_ratio": _charts.COLLECTED}
@@ -210,7 +212,7 @@ def _map(
             "above 100 those who stay grew by more. Click a cell for its tenants."
         ),
     )
-    figure = _charts.heat_map(
+    figure = _heatmap.heat_map(
         axis,
         [c.isoformat() for c in cohorts],
         labels,
@@ -227,9 +229,11 @@ def _map(
         _filters.put("cohort", str(data[0]) if data else None)
         _filters.put("after", str(data[1]) if data else None)
 
+    # On a telephone it is scrolled sideways, so that every cell stays readable and can be hit.
     _charts.chart(
         figure,
         key=f"cohorts_{measure}_{currency}",
+        least_width=110 + LEAST_CELL * len(numbers),
         alt=_(
             "Retention of {count} cohorts, {first} to {last}, over up to {months} months.",
             count=len(cohorts),

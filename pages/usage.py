@@ -15,7 +15,7 @@ from billing_core.services import tenants
 from billing_core.services.formatting import change_ratio
 from billing_core.services.language import N_, _, n_
 from billing_core.services.reports import Report
-from pages import _charts, _filters, _frame, _print, _tables, _usage_forecast, _words
+from pages import _charts, _filters, _frame, _heatmap, _print, _tables, _usage_forecast, _words
 from pages._frame import Page
 
 UNITS = "units"
@@ -101,7 +101,7 @@ def _heat(
             zone=reader.zone.key,
         ),
     )
-    figure = _charts.heat_map(
+    figure = _heatmap.heat_map(
         axis,
         shown,
         [_words.on_chart(names.get(t, t), 40) for t in shown],

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from billing_core.services.exports import ChartSpec, Figure, Figures, HeatSpec, Sentence, look, to_pdf
 from billing_core.services.language import reader_of, spoken
-from pages import _bars, _charts, _print
+from pages import _bars, _charts, _heatmap, _print
 from pages._registry import PAGES
 from pages._tables import Column
 from tests.exports.reports_made import AS_OF
@@ -64,7 +64,7 @@ def test_a_waterfall_keeps_where_its_steps_begin() -> None:
 
 def test_a_heat_map_keeps_its_rows_columns_and_open_cells() -> None:
     """The first row stays on top; names lose the marks of the screen."""
-    figure = _charts.heat_map(
+    figure = _heatmap.heat_map(
         AXIS,
         ["a", "b"],
         ["Ærø", "Bo & Co"],
