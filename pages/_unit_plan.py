@@ -110,8 +110,8 @@ def _totals(page: Page, plan: Plan) -> None:
             )
 
 
-def _changes(page: Page, plan: Plan, names: Mapping[str, str], *, is_undone_only: bool = False) -> None:
-    table = unit_runs.actions_table(plan, names, is_undone_only=is_undone_only)
+def _changes(page: Page, plan: Plan, names: Mapping[str, str]) -> None:
+    table = unit_runs.actions_table(plan, names)
     currencies = {c for c in table["currency"].to_pylist() if c}
     one = next(iter(currencies)) if len(currencies) == 1 else None
     is_begun = plan.started_at is not None
@@ -133,7 +133,7 @@ def _changes(page: Page, plan: Plan, names: Mapping[str, str], *, is_undone_only
             Column("mark", _("Status"), "status", width=150),
             Column("note", _("Why"), width=520),
         ],
-        key=f"plan_changes_{is_undone_only}",
+        key="plan_changes",
         reader=page.reader,
         currency=one,
         alt=_("Changes of units by tenant, what stands out first"),
@@ -144,7 +144,20 @@ def _changes(page: Page, plan: Plan, names: Mapping[str, str], *, is_undone_only
 
 def undone(page: Page, plan: Plan, names: Mapping[str, str]) -> None:
     """Draw the changes that are not done, each with its reason."""
-    _changes(page, plan, names, is_undone_only=True)
+    table = unit_runs.actions_table(plan, names, is_undone_only=True)
+    _tables.show(
+        _tables.with_texts(_named(table), "mark", [state_word(state) for state in table["state"].to_pylist()]),
+        [
+            Column("name", _("Tenant"), "open", _("Open the tenant"), 230),
+            Column("mark", _("Status"), "status", width=150),
+            Column("note", _("Why"), width=900),
+        ],
+        key="plan_undone",
+        reader=page.reader,
+        alt=_("Changes that are not done, with the reason"),
+        on_open={"name": _behind.open_tenant},
+        rows=8,
+    )
 
 
 def _skipped(page: Page, plan: Plan, names: Mapping[str, str]) -> None:

@@ -239,7 +239,8 @@ def _facts(page: Page, plan: Plan) -> None:
     if plan.decision is not None:
         facts.append(_("approved by {who}", who=_words.inert(_unit_plan.person(page, plan.decision.decided_by))))
     if took is not None:
-        facts.append(_("{seconds} seconds", seconds=reader.number(round(took.total_seconds()))))
+        seconds = round(took.total_seconds())
+        facts.append(n_("{count} second", "{count} seconds", seconds, count=reader.number(seconds)))
     if plan.calls_count is not None:
         facts.append(n_("{count} call", "{count} calls", plan.calls_count, count=reader.number(plan.calls_count)))
     st.caption(" · ".join(facts))

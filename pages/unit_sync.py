@@ -166,12 +166,15 @@ def _history(page: Page, standing: Standing) -> None:
     _print.heading(_("History"))
     table = unit_runs.history_table(standing.history, _unit_plan.people(page))
     table = _tables.with_texts(table, "state", [_unit_plan.state_word(s) for s in table["state"].to_pylist()])
+    # As a text: a browser would write the instant in its own zone.
+    times = [page.reader.as_of(at, page.now) for at in table["requested_at"].to_pylist()]
+    table = _tables.with_texts(table, "requested_at", times)
     _tables.show(
         table,
         [
-            Column("requested_at", _("Planned"), "time", width=150),
+            Column("requested_at", _("Planned"), width=150),
             Column("state", _("Status"), "status", width=170),
-            Column("requested_by", _("By"), "open", _("Open the plan"), 150),
+            Column("requested_by", _("Asked for by"), "open", _("Open the plan"), 150),
             Column("changes_count", _("Changes"), "count", width=90),
             Column("done_count", _("Done"), "count", _("Read back from Stripe and right."), 80),
             Column("trouble_count", _("Not done"), "count", _("Failed, or without a known result."), 90, True),

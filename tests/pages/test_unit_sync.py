@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,39 @@ def test_while_writes_are_stopped_nothing_can_be_reported(small: Field, visit: V
     assert "Asta Friis stopped them: Prices are being checked" in said(app)
     assert button(app, "Report 1 tenant to Stripe").disabled
     assert (state(small, plan.plan_id).state, jobs_count(small)) == ("planned", 0)
+
+
+def test_a_second_run_at_the_same_time_is_refused_in_words(small: Field, visit: Visit) -> None:
+    """Another plan of units is being carried out: the page leads to it, and this one stays as it was."""
+    small.tenant("t_3", "licensed", 4, quantity=3)
+    running = small.apply(small.plan("t_3"), work=False)
+    plan = small.plan("t_1", actor=OLIVER)
+    app = visit(OLIVER, plan)
+    assert button(app, "Watch it")
+    app.text_area[0].input("Now")
+    button(app, "Report 1 tenant to Stripe").click().run()
+    text = said(app)
+    assert "Nothing was reported" in text
+    assert "has to wait" in text
+    assert (state(small, plan.plan_id).state, jobs_count(small)) == ("planned", 1)
+    button(app, "Watch it").click().run()
+    assert plan_of(app) == running.plan_id
+
+
+def test_a_plan_that_was_overtaken_is_not_carried_out(small: Field, visit: Visit) -> None:
+    """A tenant has moved in since: the job of the plan stops before its first call and says so."""
+    plan = small.plan("t_1", actor=OLIVER)
+    small.occupy("t_1", [("new", date(2024, 1, 1), None)])
+    app = visit(OLIVER, plan)
+    app.text_area[0].input("Now")
+    button(app, "Report 1 tenant to Stripe").click().run()
+    small.work(state(small, plan.plan_id))
+    app.run()
+    text = said(app)
+    assert "1 of 1 changes are not done" in text
+    assert "is stale" in text
+    button(app, "Compare again").click().run()
+    assert button(app, "Compare all 2 tenants with Stripe")
 
 
 def test_a_stripe_that_does_not_answer_is_an_error_with_nothing_changed(
