@@ -77,7 +77,7 @@ def _notices(page: Page, standing: Standing, shown: Plan | None) -> None:
             title=_("All writes to Stripe are stopped"),
             icon=":material/block:",
         )
-    elif not standing.has_worker:
+    elif shown is not None and not standing.has_worker:
         st.warning(
             _("Nobody is there to do jobs; what is reported now waits until `billing up` or `billing worker` runs."),
             icon=":material/hourglass_disabled:",

@@ -27,7 +27,7 @@ def test_a_page_is_drawn_without_a_complaint(company_url: str, look: Look, name:
     tab.go(f"/{name}")
     tab.charts()
     assert tab.page.locator("[data-testid=stAlert], [data-testid=stException]").count() == 0
-    assert name in tab.page.locator("h1").inner_text().lower()
+    assert name.replace("_", " ") in tab.page.locator("h1").inner_text().lower()
     assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     background = tab.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert background == ("rgb(26, 25, 22)" if scheme == "dark" else "rgb(252, 251, 249)")
