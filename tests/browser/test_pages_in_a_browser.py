@@ -71,7 +71,7 @@ def test_a_click_on_a_month_leads_to_its_rows_and_a_row_to_its_invoice(company_u
     box = table.bounding_box()
     assert box is not None
     # The second column leads to the invoice, the first to the tenant.
-    tab.page.mouse.click(box["x"] + 230 + 50, box["y"] + 35 + 17)
+    tab.page.mouse.click(box["x"] + 350, box["y"] + 35 + 17)
     tab.page.wait_for_url("**/invoices?invoice=in_*")
     tab.settle()
     assert "Payments, refunds and credit notes" in tab.text()
