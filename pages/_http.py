@@ -50,7 +50,9 @@ class StaticGzip:
             packed = await self._fetch(scope, receive, send)
             if packed is None:
                 return
-            if self._bytes + len(packed.body) <= CACHE_BYTES:
+            # What does not exist is answered with the app's page: kept, made-up names would fill the cache.
+            is_page = Headers(raw=packed.headers).get("content-type", "").startswith("text/html")
+            if not is_page and self._bytes + len(packed.body) <= CACHE_BYTES:
                 self._packed[path] = packed
                 self._bytes += len(packed.body)
         await self._answer(packed, scope, send)

@@ -217,7 +217,7 @@ def _wait_for_web(settings: Settings, supervisor: Supervisor) -> None:
     with init.step("Web app"):
         is_ready, answer = supervisor.wait_ready(web, patience_seconds=WEB_READY_SECONDS)
     if not web.is_running:
-        raise BillingError(f"The web app does not start: {answer}. Its log is {web.log}.")
+        raise BillingError(f"The web app does not start: {answer.rstrip('.')}. Its log is {web.log}.")
     if not is_ready:
         # It serves, and says why it cannot show figures: the reader is better served by the page than by nothing.
         typer.echo(f"The web app answers but is not ready yet: {answer}")

@@ -23,6 +23,13 @@ from billing_core.store import embedded
 
 CONNECT_SECONDS = 10
 UNKNOWN_HOST = N_("The host in DATABASE_URL is not known. Correct it; a password with @ or / needs percent codes.")
+# What the server refuses whatever it is asked, by SQLSTATE; read by whoever runs the desk.
+REFUSALS = {
+    "42501": "Postgres refuses: {reason}. Nothing was written. Name a user in DATABASE_URL who owns the schema billing "
+    "or may create it, or grant what is missing.",
+    "25006": "This Postgres takes no changes: {reason}. Nothing was written. Name the primary in DATABASE_URL.",
+    "53100": "The disk of Postgres is full: {reason}. Nothing was written. Make room there.",
+}
 # Procrastinate's tables have a schema of their own and it names them without one, so its connections need this path.
 # `public` stays for extensions of an adopter's database.
 JOBS_SCHEMA = "procrastinate"
@@ -53,7 +60,7 @@ class Database:
         """Give a connection for reading; whatever it did not commit is rolled back.
 
         Raises:
-            StoreError: Postgres cannot be reached, or the connection was lost.
+            StoreError: Postgres cannot be reached, refuses this user, or the connection was lost.
         """
         with _lost_is_a_store_error(), self._connection() as connection:
             yield connection
@@ -153,11 +160,21 @@ def _lost_is_a_store_error() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
+        if refusal := _refusal(error.orig):
+            raise refusal from error
         if not error.connection_invalidated:
             raise
         raise StoreError(
             _("The connection to Postgres was lost; nothing was written. Try again when it is back.")
         ) from error
+
+
+def _refusal(error: BaseException | None) -> StoreError | None:
+    """Turn what this user or this server may not do into a sentence; a rule of our own tables is no such thing."""
+    state, reason = getattr(error, "sqlstate", None), str(error).partition("\n")[0]
+    if state not in REFUSALS or (state == "42501" and not reason.startswith(("permission denied", "must be owner"))):
+        return None
+    return StoreError(REFUSALS[state].format(reason=reason))
 
 
 def _commit(transaction: sa.RootTransaction) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import streamlit as st
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -80,6 +80,22 @@ async def test_what_cannot_or_need_not_be_compressed_passes_as_it_is(
 async def test_a_missing_file_stays_missing(client: httpx.AsyncClient) -> None:
     """A 404 of the app is a 404 of the compressed view."""
     assert (await client.get("/static/none.js", headers={"accept-encoding": "gzip"})).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_made_up_names_do_not_fill_the_cache() -> None:
+    """Streamlit answers an unknown file with its page; only files are kept."""
+    calls = []
+
+    def answer(request: Any) -> Response:
+        calls.append(request.url.path)
+        return HTMLResponse("<!doctype html>") if "none" in request.url.path else PlainTextResponse("1;" * 1000)
+
+    app = StaticGzip(Starlette(routes=[Route("/static/{name}", answer)]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        for path in ("/static/none.js", "/static/some.js") * 2:
+            assert (await client.get(path, headers={"accept-encoding": "gzip"})).status_code == 200
+    assert calls == ["/static/none.js", "/static/some.js", "/static/none.js"]
 
 
 @pytest.mark.anyio

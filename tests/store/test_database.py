@@ -136,3 +136,17 @@ def _cut(database: Database, connection: sa.Connection) -> None:
     pid = connection.scalar(sa.text("select pg_backend_pid()"))
     with psycopg.connect(database.url, autocommit=True) as other:
         other.execute("select pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def test_a_user_without_rights_is_told_what_is_missing_and_what_to_do(database: Database) -> None:
+    """Reading and writing alike; a server that takes no changes is another sentence."""
+    with database.begin() as connection:
+        connection.execute(sa.text("set local role pg_monitor"))
+        name = connection.scalar(sa.text("select current_user"))
+    weak = database_at(make_conninfo(database.url, options=f"-crole={name}"))
+    for open_one in (weak.connect, weak.begin):
+        with pytest.raises(StoreError, match=r"permission denied for schema billing.*owns the schema"), open_one() as c:
+            c.execute(sa.text("select key from billing.settings"))
+    standby = database_at(make_conninfo(database.url, options="-cdefault_transaction_read_only=on"))
+    with pytest.raises(StoreError, match=r"takes no changes.*Name the primary"), standby.begin() as connection:
+        connection.execute(sa.text("insert into billing.settings values ('k', '1')"))
