@@ -158,7 +158,7 @@ def hold(home: Path) -> Iterator[None]:
         ConflictError: another process holds it; says where it serves.
         SettingError: nothing can be written there.
     """
-    with _lock_file(home / "run.lock") as lock:
+    with lock_file(home / "run.lock") as lock:
         started = time.monotonic()
         while True:
             try:
@@ -174,7 +174,12 @@ def hold(home: Path) -> Iterator[None]:
         yield
 
 
-def _lock_file(path: Path) -> TextIO:
+def lock_file(path: Path) -> TextIO:
+    """Open a file of a home to lock it; made when missing.
+
+    Raises:
+        SettingError: nothing can be written there.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+")
@@ -207,7 +212,7 @@ def shared(path: Path, *, on_enter: Callable[[], None], on_last: Callable[[], No
     Raises:
         SettingError: nothing can be written there.
     """
-    with _lock_file(path) as lock:
+    with lock_file(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             on_enter()

@@ -88,9 +88,8 @@ def serve_file(path: Path, port: int, *, is_quiet: bool) -> None:
 
 @contextmanager
 def _only_server_of(path: Path, url: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     record = path.with_suffix(".json")
-    with path.with_suffix(".lock").open("a+") as lock:
+    with processes.lock_file(path.with_suffix(".lock")) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

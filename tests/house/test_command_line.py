@@ -78,7 +78,7 @@ def test_tilde_in_a_file_is_the_users_home(billing, environment, tmp_path: Path)
     assert facts["BILLING_SOURCE_SQL"] == "/h/views.sql"
 
 
-@pytest.mark.parametrize("command", [("up",), ("init", "--empty"), ("migrate",), ("sandbox",), ("postgres",)])
+@pytest.mark.parametrize("command", [("up",), ("init", "--empty"), ("migrate",), ("sandbox", "--empty"), ("postgres",)])
 def test_home_that_cannot_be_written_to_is_one_sentence(billing, tmp_path: Path, command):
     """A file stands where the directory should be."""
     (tmp_path / "file").touch()
