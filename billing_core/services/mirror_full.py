@@ -22,29 +22,13 @@ from billing_core.gateway import MissingError
 from billing_core.gateway.objects import Event
 from billing_core.services import mirror_events, mirror_payments, mirror_versions
 from billing_core.services.mirror_rows import Run
-from billing_core.services.mirror_write import prepare, write
+from billing_core.services.mirror_write import PAGED, prepare, write
 from billing_core.settings import Mode
 from billing_core.store import tables
 from billing_core.store.writes import upsert
 
 T = TypeVar("T")
 WHOLE = "full"
-_PAGED = (
-    "product",
-    "price",
-    "billing.meter",
-    "tax_rate",
-    "customer",
-    "subscription",
-    "invoice",
-    "invoice_payment",
-    "charge",
-    "refund",
-    "credit_note",
-    "dispute",
-    "balance_transaction",
-    "payout",
-)
 _HISTORY = (*mirror_versions.TYPES, *mirror_versions.DISCOUNT_TYPES)
 _LISTED_AT_ONCE = 20
 _CLOCKED = ("customer", "subscription")
@@ -102,7 +86,7 @@ def mirror_all(run: Run) -> None:
     """
     run.load()
     started_at = _begin_pass(run)
-    for kind in _PAGED:
+    for kind in PAGED:
         _stage(run, kind, started_at)
         if kind == "invoice":
             _strangers(run)

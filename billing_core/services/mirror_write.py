@@ -26,8 +26,9 @@ _TABLES = {
     "balance_transaction": tables.balance_transactions,
     "payout": tables.payouts,
 }
-# Order in which kinds are written: what others refer to comes first.
-ORDER = (
+# Kinds that Stripe lists for the whole account, in the order in which they are read and written: what others refer to
+# comes first.
+PAGED = (
     "product",
     "price",
     "billing.meter",
@@ -42,8 +43,9 @@ ORDER = (
     "dispute",
     "balance_transaction",
     "payout",
-    "customer_balance_transaction",
 )
+# Customers' balance transactions are listed per customer, so they come after all that is listed at once.
+ORDER = (*PAGED, "customer_balance_transaction")
 
 
 def prepare(run: Run, kind: str, objects: Sequence[Any]) -> None:
